@@ -1,0 +1,210 @@
+//! The command line: root options, the table of commands, and the way from arguments to an exit
+//! status. What a command does stands in `commands`.
+#![forbid(unsafe_code)]
+
+use crate::commands::Command;
+use crate::commands::Context;
+use crate::commands::Output;
+use crate::commands::generate;
+use crate::commands::generate::Leaf;
+use crate::commands::links;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::Page;
+use crate::sys;
+use clap::CommandFactory;
+use clap::FromArgMatches;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Puts a Linux machine's time right and keeps it right, whatever else is installed
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "clockbox",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true,
+    infer_subcommands = false,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(subcommand)]
+    applet: Applet,
+}
+
+/// Options that every command has.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// One JSON object instead of a table
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print nothing: the exit status is the answer
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Look up no names for addresses
+    #[arg(short = 'n', long, global = true)]
+    numeric: bool,
+    /// Colour in tables: auto is on a terminal unless NO_COLOR is set
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    color: When,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The table of commands. A new one gets an arm here, an arm in `run` and a line in `leaves`.
+#[derive(Debug, clap::Subcommand)]
+enum Applet {
+    Links(links::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
+}
+
+/// Every command that prints a report, for man pages and schemas.
+#[must_use]
+pub fn leaves() -> Vec<Leaf> {
+    vec![Leaf::of::<links::Args>(&["links"])]
+}
+
+fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
+    match &cli.applet {
+        Applet::Links(args) => execute(args, context),
+        Applet::Generate(args) => match generate::run(args) {
+            Ok(()) => ExitStatus::Done,
+            Err(failure) => context.fail(&failure, "generate"),
+        },
+    }
+}
+
+fn execute<C: Command>(command: &C, context: &mut Context) -> ExitStatus {
+    use crate::report::Report as _;
+    let result = command
+        .run(context)
+        .and_then(|report| context.emit(&report));
+    match result {
+        // A closed pipe on output is no fault (DESIGN.md).
+        Ok(_) if context.closed => ExitStatus::Done,
+        Ok(status) => status,
+        Err(failure) => context.fail(&failure, C::Report::COMMAND),
+    }
+}
+
+/// The program: reads its arguments, does the work, gives the exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = by_link_name(sys::host::arguments());
+    let parsed = Cli::command()
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let status = match parsed {
+        Ok(cli) => run(
+            &cli,
+            &mut Context {
+                output: output(&cli.output),
+                closed: false,
+            },
+        ),
+        Err(error) => refuse(&error, &arguments),
+    };
+    ExitCode::from(status.code())
+}
+
+/// `clockbox-sync X` is `clockbox sync X`: exact names only.
+fn by_link_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments
+        .first()
+        .and_then(|first| Path::new(first).file_name()?.to_str());
+    let command = links::NAMES
+        .iter()
+        .find(|(link, _)| Some(*link) == name)
+        .map(|(_, c)| *c);
+    if let Some(command) = command {
+        arguments.splice(..1, [OsString::from("clockbox"), OsString::from(command)]);
+    }
+    arguments
+}
+
+fn output(args: &OutputArgs) -> Output {
+    let terminal = sys::terminal::stdout_is_terminal();
+    let color = match args.color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => terminal && sys::host::variable("NO_COLOR").is_none(),
+    };
+    Output {
+        json: args.json,
+        nagios: false,
+        quiet: args.quiet,
+        verbose: args.verbose,
+        numeric: args.numeric,
+        progress: sys::terminal::stderr_is_terminal(),
+        page: Page {
+            width: sys::terminal::width(),
+            color,
+            verbose: args.verbose,
+        },
+    }
+}
+
+/// Help and version go to standard output with status 0; anything else is a usage error, 64.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
+    use clap::error::ErrorKind;
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        return match sys::terminal::print(&error.render().to_string()) {
+            Ok(_) => ExitStatus::Done,
+            Err(_) => ExitStatus::Io,
+        };
+    }
+    let text = error.render().to_string();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        sys::terminal::complain(&text);
+        return ExitStatus::Usage;
+    }
+    let mut words = arguments.iter().skip(1).filter_map(|a| a.to_str());
+    let json = words.clone().any(|word| word == "--json");
+    let command = words
+        .find(|word| !word.starts_with('-'))
+        .unwrap_or("")
+        .to_owned();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let message = lines
+        .next()
+        .unwrap_or("wrong command line")
+        .trim_start_matches("error: ");
+    if !json {
+        sys::terminal::complain(&text);
+        return ExitStatus::Usage;
+    }
+    let output = Output {
+        json,
+        ..Output::default()
+    };
+    let failure = Failure::usage(message).hint(format!("clockbox {command} --help"));
+    Context {
+        output,
+        closed: false,
+    }
+    .fail(&failure, &command)
+}

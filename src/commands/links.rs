@@ -1,0 +1,86 @@
+//! `clockbox links DIR`: the names by which the program also answers, as links in a directory.
+
+use super::Command;
+use super::Context;
+use super::page::ManPage;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::links::Link;
+use crate::report::links::LinksReport;
+use crate::sys;
+use std::path::PathBuf;
+
+/// The names, and the command that each stands for.
+pub const NAMES: &[(&str, &str)] = &[("clockbox-sync", "sync")];
+
+/// Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The directory to put the links in
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Say what would be done, and do nothing
+    #[arg(long, alias = "check")]
+    dry_run: bool,
+}
+
+impl Command for Args {
+    type Report = LinksReport;
+
+    const PAGE: ManPage = ManPage {
+        examples: &[(
+            "Make the links beside the program",
+            "clockbox links /usr/local/bin",
+        )],
+        files: &[],
+        sections: &[(
+            "NOTES",
+            "A link that has one of these names runs the command of that name: clockbox-sync is \
+             clockbox sync. Links that are there already and right stay as they are; a file of \
+             that name that is not such a link is never replaced.",
+        )],
+        statuses: &[(ExitStatus::CantCreate, "a link could not be made")],
+        see_also: &["clockbox(1)"],
+    };
+
+    fn run(&self, _: &mut Context) -> Result<LinksReport, Failure> {
+        let program = sys::host::program()?;
+        let mut links = Vec::new();
+        for (name, command) in NAMES {
+            let path = self.dir.join(name);
+            let target = sys::files::link_target(&path);
+            let changed = target.as_ref() != Some(&program);
+            if changed && sys::files::exists(&path) && target.is_none() {
+                return Err(Failure::new(
+                    ExitStatus::CantCreate,
+                    format!(
+                        "{}: there is a file of that name that is no link",
+                        path.display()
+                    ),
+                )
+                .hint("move it away, or choose another directory")
+                .target(path.display().to_string()));
+            }
+            if changed && !self.dry_run {
+                sys::files::replace_link(&path, &program).map_err(|e| Failure {
+                    status: if e.is_permission() {
+                        ExitStatus::NoPermission
+                    } else {
+                        ExitStatus::CantCreate
+                    },
+                    ..Failure::from(e)
+                })?;
+            }
+            links.push(Link {
+                path: path.display().to_string(),
+                command: (*command).to_owned(),
+                changed,
+            });
+        }
+        Ok(LinksReport {
+            program: program.display().to_string(),
+            links,
+            dry_run: self.dry_run,
+        })
+    }
+}

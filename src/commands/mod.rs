@@ -1,0 +1,138 @@
+//! The only place where pure meets real: typed arguments become a plan, the plan a report.
+
+pub mod generate;
+pub mod links;
+pub mod page;
+
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report;
+use crate::report::Page;
+use crate::report::Report;
+use crate::sys;
+use page::ManPage;
+
+/// A command: its arguments are the type itself.
+pub trait Command: clap::Args {
+    /// What it finds.
+    type Report: Report;
+
+    /// What its man page says beyond its options.
+    const PAGE: ManPage;
+
+    /// Does the work. Nothing is printed here but progress; the report is.
+    ///
+    /// # Errors
+    /// When there is no result.
+    fn run(&self, context: &mut Context) -> Result<Self::Report, Failure>;
+}
+
+/// How the caller wants the answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Output {
+    /// One JSON object instead of a page.
+    pub json: bool,
+    /// A line for Nagios and its statuses instead of either.
+    pub nagios: bool,
+    /// Nothing on standard output: the exit status is the answer.
+    pub quiet: bool,
+    /// How often `-v` was given.
+    pub verbose: u8,
+    /// No names are looked up for addresses.
+    pub numeric: bool,
+    /// Progress on standard error is welcome (a terminal).
+    pub progress: bool,
+    /// How the page is to look.
+    pub page: Page,
+}
+
+/// What a command gets besides its arguments.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// How the caller wants the answer.
+    pub output: Output,
+    /// Set when the reader of standard output has gone away.
+    pub closed: bool,
+}
+
+impl Context {
+    /// Prints a report in the form that was asked for, and gives its exit status. Commands call it
+    /// for each report of a watch; the last report of a run is printed by the caller.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn emit<R: Report>(&mut self, found: &R) -> Result<ExitStatus, Failure> {
+        let mut status = found.status();
+        let mut text = String::new();
+        if let Some(nagios) = found.nagios().filter(|_| self.output.nagios) {
+            status = nagios_status(nagios.state);
+            text = nagios.render(R::COMMAND);
+        } else if self.output.json {
+            text = report::json(found, now(), sys::host::name())?;
+        } else if !self.output.quiet {
+            text = found.render(&self.output.page);
+        }
+        self.print(&text)?;
+        Ok(status)
+    }
+
+    /// Prints a failure: a sentence on standard error, and JSON on standard output if wanted.
+    /// Gives the exit status.
+    pub fn fail(&mut self, failure: &Failure, command: &str) -> ExitStatus {
+        let mut status = failure.status;
+        if self.output.nagios {
+            status = ExitStatus::NagiosUnknown;
+            let line = report::Nagios {
+                state: 3,
+                line: failure.message.clone(),
+            };
+            let _ = self.print(&line.render(command));
+        } else if self.output.json
+            && let Ok(text) = report::error_json(failure, command, now(), sys::host::name())
+        {
+            let _ = self.print(&text);
+        }
+        let hint = failure
+            .hint
+            .as_ref()
+            .map(|h| format!("  {h}\n"))
+            .unwrap_or_default();
+        sys::terminal::complain(&format!("clockbox {command}: {}\n{hint}", failure.message));
+        status
+    }
+
+    /// Shows what is going on, on a terminal only; each call replaces the last.
+    pub fn progress(&self, text: &str) {
+        if self.output.progress && !self.output.quiet {
+            sys::terminal::complain(&format!("\r\x1b[K{text}"));
+        }
+    }
+
+    /// Removes the progress line.
+    pub fn progress_done(&self) {
+        if self.output.progress && !self.output.quiet {
+            sys::terminal::complain("\r\x1b[K");
+        }
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), Failure> {
+        if !text.is_empty() && !sys::terminal::print(text)? {
+            self.closed = true;
+        }
+        Ok(())
+    }
+}
+
+const fn nagios_status(state: u8) -> ExitStatus {
+    match state {
+        0 => ExitStatus::Done,
+        1 => ExitStatus::NotHeld,
+        2 => ExitStatus::Unknown,
+        _ => ExitStatus::NagiosUnknown,
+    }
+}
+
+fn now() -> String {
+    let (seconds, nanos) = sys::clock::unix();
+    report::format::rfc3339(seconds, nanos)
+}

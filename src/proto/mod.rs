@@ -1,0 +1,13 @@
+//! What goes over the wire: bytes to types and back, nothing else.
+//!
+//! - [`reader`]: the bounds-checked cursor that every decoder uses.
+//! - [`packet`]: the NTP header (RFC 5905 §7.3).
+//! - [`extension`]: extension fields (RFC 7822).
+//! - [`refid`]: reference identifiers and kiss codes (RFC 5905 §7.3, §7.4).
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+pub mod extension;
+pub mod packet;
+pub mod reader;
+pub mod refid;

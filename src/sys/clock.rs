@@ -1,0 +1,33 @@
+//! Reading the clocks.
+
+use crate::time::Monotonic;
+use crate::time::NtpTimestamp;
+use nix::time::ClockId;
+use nix::time::clock_gettime;
+
+/// The system clock: Unix seconds and nanoseconds.
+#[must_use]
+pub fn unix() -> (i64, u32) {
+    read(ClockId::CLOCK_REALTIME)
+}
+
+/// The system clock as an NTP timestamp.
+#[must_use]
+pub fn now() -> NtpTimestamp {
+    let (seconds, nanos) = unix();
+    NtpTimestamp::from_unix(seconds, nanos)
+}
+
+/// The monotonic clock: steered in rate, never stepped.
+#[must_use]
+pub fn monotonic() -> Monotonic {
+    let (seconds, nanos) = read(ClockId::CLOCK_MONOTONIC);
+    Monotonic::from_nanos(seconds.unsigned_abs() * 1_000_000_000 + u64::from(nanos))
+}
+
+fn read(clock: ClockId) -> (i64, u32) {
+    // These clocks cannot fail to be read (clock_gettime(2)); the epoch is the honest answer else.
+    clock_gettime(clock).map_or((0, 0), |t| {
+        (t.tv_sec(), u32::try_from(t.tv_nsec()).unwrap_or_default())
+    })
+}

@@ -1,0 +1,20 @@
+//! The only layer that touches the machine. It has no policy: it does what it is told and names
+//! what failed.
+//!
+//! - [`error`]: operation, object, reason.
+//! - [`clock`]: reading the clocks.
+//! - [`files`]: reading with a limit, replacing atomically.
+//! - [`host`]: this machine's name, this process's environment.
+//! - [`terminal`]: standard output and error; width and colour.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the layer that the fence is for"
+)]
+
+pub mod clock;
+pub mod error;
+pub mod files;
+pub mod host;
+pub mod terminal;
+mod winsize;

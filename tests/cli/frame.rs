@@ -1,0 +1,88 @@
+//! What holds for the program as a whole: usage errors, help, links, the JSON envelope.
+
+use crate::run::clockbox;
+use crate::run::finish;
+use crate::run::run;
+use std::process::Stdio;
+
+#[test]
+fn usage_errors_exit_64_with_the_reason_on_standard_error() {
+    for args in [
+        &["nonsense"][..],
+        &["links"],
+        &["links", "--nonsense", "."],
+        &[],
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.status, 64, "{args:?}: {ran:?}");
+        assert_eq!(ran.stdout, "");
+        assert!(!ran.stderr.is_empty());
+    }
+}
+
+#[test]
+fn usage_errors_are_json_too_when_json_is_wanted() {
+    let ran = run(&["links", "--json"]);
+    assert_eq!(ran.status, 64);
+    let json = ran.json();
+    assert_eq!(json["error"]["kind"], "usage");
+    assert!(
+        json["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("required"),
+        "{json}"
+    );
+}
+
+#[test]
+fn help_fits_a_screen_and_goes_to_standard_output() {
+    let ran = run(&["--help"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    assert!(ran.stdout.lines().count() <= 40, "{}", ran.stdout);
+    assert_eq!(
+        run(&["--version"]).stdout,
+        format!("clockbox {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn a_closed_pipe_on_output_is_success() {
+    let mut child = clockbox()
+        .arg("--help")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn links_are_made_once_and_run_the_command_of_their_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let dry = run(&["links", path, "--dry-run", "--json"]).json();
+    assert_eq!(
+        (&dry["changed"], &dry["dry_run"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);
+
+    assert_eq!(run(&["links", path, "--json"]).json()["changed"], true);
+    assert_eq!(run(&["links", path, "--json"]).json()["changed"], false);
+
+    let mut link = std::process::Command::new(dir.path().join("clockbox-sync"));
+    let ran = finish(link.arg("--help").output().unwrap());
+    assert!(ran.stdout.contains("clockbox sync"), "{ran:?}");
+}
+
+#[test]
+fn links_never_replace_a_file_that_is_not_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("clockbox-sync");
+    std::fs::write(&file, "mine").unwrap();
+    let ran = run(&["links", dir.path().to_str().unwrap(), "--json"]);
+    assert_eq!(ran.status, 73);
+    ran.json();
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+}

@@ -1,0 +1,71 @@
+//! Running the program, and checking every JSON output against its schema.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::process::Output;
+
+/// The program under test, in a plain environment: C locale, a zone that is not UTC, no colour.
+pub(crate) fn clockbox() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clockbox"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap());
+    command.env("LC_ALL", "C").env("TZ", "Asia/Tokyo");
+    command
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Exit status.
+    pub(crate) status: i32,
+    /// Standard output.
+    pub(crate) stdout: String,
+    /// Standard error.
+    pub(crate) stderr: String,
+}
+
+/// Runs it with these arguments.
+pub(crate) fn run(args: &[&str]) -> Ran {
+    finish(clockbox().args(args).output().unwrap())
+}
+
+/// What a finished process gave.
+pub(crate) fn finish(output: Output) -> Ran {
+    Ran {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Ran {
+    /// The JSON on standard output, after the checks that hold for every output: one line, the
+    /// envelope, `ok` exactly when the status is 0, and the command's schema in the tree.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.stdout.lines().count(), 1, "one line of JSON: {self:?}");
+        let value: Value = serde_json::from_str(&self.stdout).unwrap();
+        assert_eq!(value["schema_version"], 1);
+        assert_eq!(value["ok"], self.status == 0, "{self:?}");
+        check_schema(&value);
+        value
+    }
+}
+
+/// Panics with the reasons when the value does not fit its command's schema.
+pub(crate) fn check_schema(value: &Value) {
+    let command = value["command"].as_str().unwrap().replace(' ', "-");
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = tree.join("schemas").join(format!("{command}.json"));
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        panic!("no schema for `{command}`");
+    };
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|e| e.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{errors:?} in {value}");
+}
