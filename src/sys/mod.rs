@@ -5,6 +5,10 @@
 //! - [`clock`]: reading the clocks.
 //! - [`files`]: reading with a limit, replacing atomically.
 //! - [`host`]: this machine's name, this process's environment.
+//! - [`resolve`]: names to addresses, without blocking.
+//! - [`rtc`]: the battery-backed clock.
+//! - [`timex`]: the kernel's clock discipline.
+//! - [`udp`]: sockets that ask one server, with kernel timestamps.
 //! - [`terminal`]: standard output and error; width and colour.
 #![allow(
     clippy::disallowed_methods,
@@ -16,5 +20,9 @@ pub mod clock;
 pub mod error;
 pub mod files;
 pub mod host;
+pub mod resolve;
+pub mod rtc;
 pub mod terminal;
+pub mod timex;
+pub mod udp;
 mod winsize;
