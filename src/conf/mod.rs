@@ -1,2 +1,16 @@
-//! Configuration files to types, with spans for diagnostics. Pure: the text is an argument.
+//! Configuration files of time daemons: text to types, with spans and diagnostics.
+//!
+//! Pure: no files, no clock, no printing. Files that a configuration includes are read through
+//! [`files::Files`]. Parsers never stop at the first fault; they return what they understood and
+//! a list of [`diagnostic::Diagnostic`].
+
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod address;
+pub mod chrony;
+pub mod diagnostic;
+pub mod files;
+pub mod near;
+pub mod span;
+pub mod words;
