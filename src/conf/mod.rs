@@ -12,5 +12,6 @@ pub mod chrony;
 pub mod diagnostic;
 pub mod files;
 pub mod near;
+pub mod sources;
 pub mod span;
 pub mod words;
