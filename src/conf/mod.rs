@@ -1,5 +1,7 @@
 //! Configuration files of time daemons: text to types, with spans and diagnostics.
 //!
+//! [`cloud`] tells the cloud a machine stands on from what its firmware says.
+//!
 //! Pure: no files, no clock, no printing. Files that a configuration includes are read through
 //! [`files::Files`]. Parsers never stop at the first fault; they return what they understood and
 //! a list of [`diagnostic::Diagnostic`].
@@ -9,6 +11,7 @@
 
 pub mod address;
 pub mod chrony;
+pub mod cloud;
 pub mod diagnostic;
 pub mod files;
 pub mod near;

@@ -3,6 +3,7 @@
 //!
 //! - [`error`]: operation, object, reason.
 //! - [`clock`]: reading the clocks.
+//! - [`cloud`]: what firmware and hypervisor say of the machine.
 //! - [`files`]: reading with a limit, replacing atomically.
 //! - [`host`]: this machine's name, this process's environment.
 //! - [`resolve`]: names to addresses, without blocking.
@@ -17,6 +18,7 @@
 )]
 
 pub mod clock;
+pub mod cloud;
 pub mod error;
 pub mod files;
 pub mod host;

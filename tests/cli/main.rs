@@ -7,5 +7,6 @@
     reason = "tests run programs and read files"
 )]
 
+mod cloud;
 mod frame;
 mod run;
