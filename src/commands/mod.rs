@@ -1,8 +1,10 @@
 //! The only place where pure meets real: typed arguments become a plan, the plan a report.
 
 pub mod generate;
+pub mod host_files;
 pub mod links;
 pub mod page;
+pub mod sync;
 
 use crate::exit::ExitStatus;
 use crate::exit::Failure;

@@ -26,6 +26,12 @@ impl Error {
         }
     }
 
+    /// The reason alone, in the C library's words.
+    #[must_use]
+    pub fn reason_words(&self) -> String {
+        Reason(&self.reason).to_string()
+    }
+
     /// True when it was a matter of privilege.
     #[must_use]
     pub fn is_permission(&self) -> bool {

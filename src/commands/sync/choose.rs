@@ -1,0 +1,410 @@
+//! Which servers to ask, and why those: the command line's, a configuration's, the cloud's, or the
+//! public pool.
+
+use super::target::Target;
+use crate::commands::host_files::HostFiles;
+use crate::conf::chrony;
+use crate::conf::chrony::value::Family;
+use crate::conf::cloud;
+use crate::conf::cloud::Cloud;
+use crate::conf::diagnostic;
+use crate::conf::sources;
+use crate::conf::sources::Kind;
+use crate::conf::sources::TimeSource;
+use crate::conf::span::SourceMap;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::finding::Finding;
+use crate::report::sync::Origin;
+use crate::report::sync::OriginKind;
+use crate::sys;
+use std::path::Path;
+
+/// Sources of a pool that are asked, unless its line says otherwise.
+const POOL_SOURCES: usize = 4;
+/// Sources at most: more make no vote better.
+pub const MAX_SOURCES: usize = 64;
+/// The pool that everybody may use a little.
+pub const PUBLIC_POOL: &str = "pool.ntp.org";
+
+/// The configurations that are looked for, in order, with their reader.
+const CONFIGURATIONS: &[(&str, Reader)] = &[
+    ("/etc/clockbox/clockbox.conf", read_chrony),
+    ("/etc/chrony/chrony.conf", read_chrony),
+    ("/etc/chrony.conf", read_chrony),
+];
+
+type Reader = fn(&str, &HostFiles) -> Result<Read, ReadFailure>;
+
+/// Something that has one vote, or (a pool) several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// How it is called in the report.
+    pub name: String,
+    /// Names or addresses of the one server, in the order in which to try them.
+    pub hosts: Vec<String>,
+    /// UDP port.
+    pub port: u16,
+    /// Each address of the name is a source of its own, up to this many.
+    pub pool: Option<usize>,
+    /// Only this family, when asked for: `true` is IPv6.
+    pub ipv6: Option<bool>,
+}
+
+/// Whom to ask, in one go.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Whom.
+    pub asked: Vec<Asked>,
+    /// Why those.
+    pub origin: Origin,
+    /// What was noticed on the way.
+    pub findings: Vec<Finding>,
+    /// When nobody here answers, the next plan is tried; this one gets so many seconds.
+    pub patience: Option<f64>,
+}
+
+/// What the command line says of sources.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Servers.
+    pub servers: &'a [String],
+    /// Pools.
+    pub pools: &'a [String],
+    /// A configuration.
+    pub config: Option<&'a Path>,
+}
+
+struct Read {
+    sources: Vec<TimeSource>,
+}
+
+enum ReadFailure {
+    Missing,
+    Unreadable(String),
+    Broken(String),
+}
+
+/// The plans, to be tried in order. `root` is where this machine's files are.
+///
+/// # Errors
+/// A malformed name, an unreadable or broken configuration, or one that has no source to ask.
+pub fn plans(wanted: &Wanted<'_>, root: &Path) -> Result<Vec<Plan>, Failure> {
+    if !wanted.servers.is_empty() || !wanted.pools.is_empty() {
+        return Ok(vec![from_arguments(wanted)?]);
+    }
+    if let Some(path) = wanted.config {
+        return Ok(vec![from_named_config(path, root)?]);
+    }
+    if let Some(plan) = from_own_config(root)? {
+        return Ok(vec![plan]);
+    }
+    let mut plans = Vec::new();
+    plans.extend(from_cloud(root));
+    plans.push(public_pool());
+    Ok(plans)
+}
+
+fn from_arguments(wanted: &Wanted<'_>) -> Result<Plan, Failure> {
+    let mut asked = Vec::new();
+    for word in wanted.servers {
+        let target = Target::parse(word)?;
+        asked.push(Asked {
+            name: word.clone(),
+            hosts: vec![target.host],
+            port: target.port,
+            pool: None,
+            ipv6: None,
+        });
+    }
+    for word in wanted.pools {
+        let target = Target::parse(word)?;
+        asked.push(pool(word, &target.host, target.port, POOL_SOURCES));
+    }
+    if asked.len() > MAX_SOURCES {
+        return Err(Failure::usage(format!("more than {MAX_SOURCES} servers")));
+    }
+    let origin = Origin {
+        kind: OriginKind::Arguments,
+        path: None,
+        reason: "named on the command line".to_owned(),
+    };
+    Ok(Plan { asked, origin, findings: Vec::new(), patience: None })
+}
+
+fn pool(name: &str, host: &str, port: u16, sources: usize) -> Asked {
+    Asked {
+        name: name.to_owned(),
+        hosts: vec![host.to_owned()],
+        port,
+        pool: Some(sources),
+        ipv6: None,
+    }
+}
+
+fn public_pool() -> Plan {
+    let origin = Origin {
+        kind: OriginKind::Default,
+        path: None,
+        reason: "no server was named, no configuration of a time daemon was found".to_owned(),
+    };
+    let asked = vec![pool(PUBLIC_POOL, PUBLIC_POOL, 123, POOL_SOURCES)];
+    Plan { asked, origin, findings: Vec::new(), patience: None }
+}
+
+/// The cloud's documented servers. They count as one source: they are one operator's.
+fn from_cloud(root: &Path) -> Option<Plan> {
+    let cloud = cloud::classify(&sys::cloud::read(root)).cloud?;
+    let servers = cloud.time_servers();
+    let names = |servers: &[&str]| servers.iter().map(|&s| s.to_owned()).collect::<Vec<_>>();
+    let asked = match cloud {
+        // One service with an address of each family.
+        Cloud::Aws => vec![Asked {
+            name: servers.first()?.to_string(),
+            hosts: names(servers),
+            port: 123,
+            pool: None,
+            ipv6: None,
+        }],
+        _ => servers
+            .iter()
+            .map(|server| Asked {
+                name: (*server).to_owned(),
+                hosts: names(&[server]),
+                port: 123,
+                pool: None,
+                ipv6: None,
+            })
+            .collect(),
+    };
+    if asked.is_empty() {
+        return None;
+    }
+    let reason = format!("the time service that {} documents for its machines", cloud.name());
+    let origin = Origin { kind: OriginKind::Cloud, path: None, reason };
+    Some(Plan { asked, origin, findings: Vec::new(), patience: Some(2.5) })
+}
+
+fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
+    let shown = path.display().to_string();
+    let Some(text) = path.to_str() else {
+        return Err(Failure::new(ExitStatus::NoInput, format!("{shown}: not a UTF-8 path")));
+    };
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let reader = reader_for(name);
+    match reader(text, &HostFiles::new(root)) {
+        Ok(read) => plan(&shown, "named on the command line", read, ExitStatus::Data),
+        Err(ReadFailure::Missing) => {
+            Err(Failure::new(ExitStatus::NoInput, format!("{shown}: there is no such file"))
+                .hint("name the configuration of a time daemon, for example /etc/chrony/chrony.conf")
+                .target(shown))
+        }
+        Err(ReadFailure::Unreadable(why)) => {
+            let status = if why.contains("ermission") {
+                ExitStatus::NoPermission
+            } else {
+                ExitStatus::Data
+            };
+            Err(Failure::new(status, format!("{shown}: {why}")).target(shown))
+        }
+        Err(ReadFailure::Broken(what)) => {
+            Err(Failure::new(ExitStatus::Data, format!("{shown} has errors:\n{what}")).target(shown))
+        }
+    }
+}
+
+/// The reader for a configuration by its file's name.
+fn reader_for(name: &str) -> Reader {
+    CONFIGURATIONS
+        .iter()
+        .find(|(path, _)| path.rsplit('/').next() == Some(name))
+        .map_or(read_chrony as Reader, |(_, reader)| *reader)
+}
+
+fn from_own_config(root: &Path) -> Result<Option<Plan>, Failure> {
+    let mut unreadable = None;
+    for (path, reader) in CONFIGURATIONS {
+        match reader(path, &HostFiles::new(root)) {
+            Ok(read) if read.sources.is_empty() => {}
+            Ok(read) => {
+                let reason = "this machine's own configuration";
+                return plan(path, reason, read, ExitStatus::Config).map(Some);
+            }
+            Err(ReadFailure::Missing) => {}
+            Err(ReadFailure::Unreadable(why)) => unreadable = Some((path, why)),
+            Err(ReadFailure::Broken(what)) => {
+                let message = format!("this machine's {path} has errors:\n{what}");
+                return Err(Failure::new(ExitStatus::Config, message)
+                    .hint("mend it, or name servers: clockbox sync --dry-run pool.ntp.org")
+                    .target(*path));
+            }
+        }
+    }
+    match unreadable {
+        Some((path, why)) => Err(Failure::new(ExitStatus::NoPermission, format!("{path}: {why}"))
+            .hint("run as root, or name servers: clockbox sync --dry-run pool.ntp.org")
+            .target(*path)),
+        None => Ok(None),
+    }
+}
+
+fn read_chrony(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
+    let loaded = chrony::load(path, files);
+    if let Some(error) = &loaded.unreadable {
+        return Err(unreadable(error));
+    }
+    checked(&loaded.diagnostics, &loaded.map, sources::chrony(&loaded))
+}
+
+fn unreadable(error: &crate::conf::files::ReadError) -> ReadFailure {
+    match error {
+        crate::conf::files::ReadError::Missing => ReadFailure::Missing,
+        other => ReadFailure::Unreadable(other.to_string()),
+    }
+}
+
+fn checked(
+    diagnostics: &[diagnostic::Diagnostic],
+    map: &SourceMap,
+    sources: Vec<TimeSource>,
+) -> Result<Read, ReadFailure> {
+    let errors: Vec<_> = diagnostics.iter().filter(|d| d.is_error()).cloned().collect();
+    if errors.is_empty() {
+        return Ok(Read { sources });
+    }
+    Err(ReadFailure::Broken(diagnostic::render_all(&errors, map).trim_end().to_owned()))
+}
+
+/// The plan that a configuration's sources make; what cannot be asked in this way is said.
+fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan, Failure> {
+    let mut findings = Vec::new();
+    let mut asked = Vec::new();
+    let regular: Vec<&TimeSource> = read.sources.iter().filter(|s| !s.fallback).collect();
+    let chosen = if regular.is_empty() { read.sources.iter().collect() } else { regular };
+    for source in chosen {
+        match unusable(source) {
+            Some(why) => findings.push(Finding::info(format!(
+                "{}: {} {} is not asked: {why}",
+                source.origin,
+                source.kind.word(),
+                source.name
+            ))),
+            None => asked.push(Asked {
+                name: source.name.clone(),
+                hosts: vec![source.name.clone()],
+                port: source.port,
+                pool: (source.kind == Kind::Pool)
+                    .then(|| source.max_sources.map_or(POOL_SOURCES, |n| n.max(1) as usize)),
+                ipv6: source.family.map(|family| family == Family::V6),
+            }),
+        }
+    }
+    asked.dedup();
+    asked.truncate(MAX_SOURCES);
+    if asked.is_empty() {
+        let why: Vec<String> = findings.into_iter().map(|f| format!("\n  {}", f.text)).collect();
+        return Err(Failure::new(empty, format!("{path}: no server to ask{}", why.concat()))
+            .hint("name servers: clockbox sync --dry-run pool.ntp.org")
+            .target(path));
+    }
+    let origin = Origin {
+        kind: OriginKind::Config,
+        path: Some(path.to_owned()),
+        reason: reason.to_owned(),
+    };
+    Ok(Plan { asked, origin, findings, patience: None })
+}
+
+fn unusable(source: &TimeSource) -> Option<&'static str> {
+    if source.nts {
+        Some("it asks for NTS, which clockbox does not speak yet, and is never used without it")
+    } else if source.key.is_some() {
+        Some("it asks for a key, which a one-shot sync does not use yet, and is never used without it")
+    } else if source.kind == Kind::Refclock {
+        Some("reference clocks are not read by a one-shot sync yet")
+    } else if source.noselect {
+        Some("its line says noselect")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = sys::files::under(dir.path(), Path::new(path));
+            sys::files::make_parents(&path).unwrap();
+            sys::files::replace(&path, text.as_bytes(), 0o644).unwrap();
+        }
+        dir
+    }
+
+    fn own(files: &[(&str, &str)]) -> Result<Vec<Plan>, Failure> {
+        plans(&Wanted::default(), image(files).path())
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        plan.asked.iter().map(|a| a.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_command_line_comes_first() {
+        let servers = ["a.example".to_owned(), "[::1]:11123".to_owned()];
+        let wanted = Wanted { servers: &servers, ..Wanted::default() };
+        let found = plans(&wanted, image(&[]).path()).unwrap();
+        assert_eq!(names(&found[0]), ["a.example", "[::1]:11123"]);
+        assert_eq!(found[0].asked[1].port, 11123);
+        assert_eq!(found[0].origin.kind, OriginKind::Arguments);
+    }
+
+    #[test]
+    fn this_machines_chrony_conf_is_read_with_its_directories() {
+        let found = own(&[
+            ("/etc/chrony/chrony.conf", "pool p.example iburst maxsources 2\nsourcedir /etc/chrony/sources.d\n"),
+            ("/etc/chrony/sources.d/x.sources", "server s.example iburst\n"),
+        ])
+        .unwrap();
+        assert_eq!(names(&found[0]), ["p.example", "s.example"]);
+        assert_eq!(found[0].asked[0].pool, Some(2));
+        assert_eq!(found[0].origin.path.as_deref(), Some("/etc/chrony/chrony.conf"));
+    }
+
+    #[test]
+    fn authenticated_sources_are_never_used_without_their_authentication() {
+        let conf = "server a.example nts\nserver b.example key 1\nserver c.example\n";
+        let found = own(&[("/etc/chrony.conf", conf)]).unwrap();
+        assert_eq!(names(&found[0]), ["c.example"]);
+        assert_eq!(found[0].findings.len(), 2);
+        let none = own(&[("/etc/chrony.conf", "server a.example nts\n")]).unwrap_err();
+        assert_eq!(none.status, ExitStatus::Config);
+        assert!(none.message.contains("NTS"), "{none:?}");
+    }
+
+    #[test]
+    fn a_broken_configuration_is_shown_with_a_caret() {
+        let broken = own(&[("/etc/chrony.conf", "server 53.45.6.700 iburst\n")]).unwrap_err();
+        assert_eq!(broken.status, ExitStatus::Config);
+        assert!(broken.message.contains("/etc/chrony.conf:1:"), "{broken:?}");
+        assert!(broken.message.contains("^^^"), "{broken:?}");
+    }
+
+    #[test]
+    fn the_cloud_then_the_pool() {
+        let found = own(&[("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n")]).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].asked[0].hosts, ["169.254.169.123", "fd00:ec2::123"]);
+        assert_eq!((found[0].origin.kind, found[1].origin.kind), (OriginKind::Cloud, OriginKind::Default));
+        assert_eq!(names(&own(&[]).unwrap()[0]), [PUBLIC_POOL]);
+    }
+
+    #[test]
+    fn a_missing_configuration_that_was_named_is_missing_input() {
+        let wanted = Wanted { config: Some(Path::new("/nowhere/chrony.conf")), ..Wanted::default() };
+        let failure = plans(&wanted, image(&[]).path()).unwrap_err();
+        assert_eq!(failure.status, ExitStatus::NoInput);
+    }
+}
