@@ -15,6 +15,8 @@ pub mod cloud;
 pub mod diagnostic;
 pub mod files;
 pub mod near;
+pub mod ntp;
 pub mod sources;
 pub mod span;
+pub mod timesyncd;
 pub mod words;

@@ -1,6 +1,6 @@
 //! The time sources of a configuration, whatever daemon it is for, in one form.
 //!
-//! A function a daemon (such as [`chrony`]) turns what the parser read into [`TimeSource`]s, in the
+//! [`chrony`], [`ntp`] and [`timesyncd`] turn what their parsers read into [`TimeSource`]s, in the
 //! order of the file.
 
 use crate::conf::chrony;
@@ -8,9 +8,11 @@ use crate::conf::chrony::Settings;
 use crate::conf::chrony::value::Family;
 use crate::conf::chrony::value::Source;
 use crate::conf::chrony::value::SourceKind;
+use crate::conf::ntp;
 use crate::conf::span::Origin;
 use crate::conf::span::SourceMap;
 use crate::conf::span::Span;
+use crate::conf::timesyncd;
 
 /// What a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,6 +178,94 @@ fn from_chrony(source: &Source, span: Span, at: Span, map: &SourceMap) -> TimeSo
     }
 }
 
+/// The sources of an ntp.conf, reference clocks (`127.127.t.u`, `refclock`) included. Broadcast
+/// and multicast modes are not sources that can be asked.
+#[must_use]
+pub fn ntp(loaded: &ntp::Loaded) -> Vec<TimeSource> {
+    let mut found = Vec::new();
+    for statement in loaded.statements() {
+        let (mut source, options) = match &statement.body {
+            ntp::Body::Association { address, options } => {
+                let kind = match statement.name {
+                    "server" => Kind::Server,
+                    "pool" => Kind::Pool,
+                    "peer" if loaded.dialect == ntp::Dialect::Ntpsec => Kind::Server,
+                    "peer" => Kind::Peer,
+                    _ => continue,
+                };
+                let kind = if address.refclock().is_some() {
+                    Kind::Refclock
+                } else {
+                    kind
+                };
+                let at = address.term.span;
+                let mut source =
+                    TimeSource::new(kind, address.host(), statement.span, at, &loaded.map);
+                source.family = address.family;
+                (source, options)
+            }
+            ntp::Body::Refclock {
+                driver,
+                unit,
+                options,
+            } => {
+                let name = format!("{} {unit}", driver.text);
+                let source = TimeSource::new(
+                    Kind::Refclock,
+                    &name,
+                    statement.span,
+                    driver.span,
+                    &loaded.map,
+                );
+                (source, options)
+            }
+            _ => continue,
+        };
+        for option in options {
+            set_ntp(&mut source, option);
+        }
+        found.push(source);
+    }
+    found
+}
+
+fn set_ntp(source: &mut TimeSource, option: &ntp::Opt) {
+    let small = || option.int().and_then(|value| i8::try_from(value).ok());
+    match option.name {
+        "iburst" => source.iburst = true,
+        "burst" => source.burst = true,
+        "prefer" => source.prefer = true,
+        "noselect" => source.noselect = true,
+        "true" => source.trust = true,
+        "xleave" => source.xleave = true,
+        "nts" => source.nts = true,
+        "minpoll" => source.minpoll = small(),
+        "maxpoll" => source.maxpoll = small(),
+        "version" => source.version = option.int().and_then(|value| u8::try_from(value).ok()),
+        "key" => source.key = option.int().and_then(|value| u32::try_from(value).ok()),
+        "bias" | "time1" => source.offset_s = option.number().unwrap_or(0.0),
+        _ => {}
+    }
+}
+
+/// The servers of timesyncd; those of `FallbackNTP=` are marked.
+#[must_use]
+pub fn timesyncd(loaded: &timesyncd::Loaded) -> Vec<TimeSource> {
+    loaded
+        .all_servers()
+        .map(|server| TimeSource {
+            fallback: server.fallback,
+            ..TimeSource::new(
+                Kind::Server,
+                &server.name,
+                server.line,
+                server.span,
+                &loaded.map,
+            )
+        })
+        .collect()
+}
+
 /// The key file that a chrony.conf names.
 #[must_use]
 pub fn chrony_key_file(loaded: &chrony::Loaded) -> Option<String> {
@@ -204,5 +294,31 @@ mod tests {
         assert!(found[1].nts);
         assert_eq!(found[2].name, "PHC /dev/ptp0");
         assert!((found[2].offset_s - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn sources_of_ntp_and_timesyncd_have_the_same_form() {
+        let text = b"server a iburst key 3 minpoll 4\npool -4 p\npeer b\nserver 127.127.28.0 prefer\nbroadcast 10.0.0.255\n";
+        let loaded = ntp::load_text(
+            "/etc/ntp.conf",
+            text,
+            ntp::Dialect::Classic,
+            &crate::conf::files::NoFiles,
+        );
+        let found = ntp(&loaded);
+        let kinds: Vec<Kind> = found.iter().map(|source| source.kind).collect();
+        assert_eq!(
+            kinds,
+            [Kind::Server, Kind::Pool, Kind::Peer, Kind::Refclock]
+        );
+        assert_eq!(
+            (found[0].key, found[0].minpoll, found[1].family),
+            (Some(3), Some(4), Some(Family::V4))
+        );
+        let mut loaded = timesyncd::Loaded::default();
+        loaded.text("t", b"[Time]\nNTP=a\nFallbackNTP=b\n");
+        let found = timesyncd(&loaded);
+        assert_eq!((found[0].fallback, found[1].fallback), (false, true));
+        assert_eq!(found[1].origin.to_string(), "t:3");
     }
 }
