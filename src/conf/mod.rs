@@ -14,6 +14,7 @@ pub mod chrony;
 pub mod cloud;
 pub mod diagnostic;
 pub mod files;
+pub mod keys;
 pub mod near;
 pub mod ntp;
 pub mod sources;

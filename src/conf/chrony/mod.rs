@@ -5,6 +5,7 @@
 //! one typed configuration with chrony's defaults.
 
 pub mod directives;
+pub mod gate;
 pub mod load;
 pub mod parse;
 pub mod settings;

@@ -280,6 +280,7 @@ fn access() -> impl Strategy<Value = Value> {
     (any::<bool>(), subject).prop_map(|(all, subject)| Value::Access(Access { all, subject }))
 }
 
+#[allow(clippy::too_many_lines, reason = "a table: one strategy a directive")]
 fn own(name: &'static str) -> BoxedStrategy<Value> {
     let int = || any::<i32>().prop_map(i64::from);
     match name {
