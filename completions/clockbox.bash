@@ -22,6 +22,9 @@ _clockbox() {
             clockbox,links)
                 cmd="clockbox__subcmd__links"
                 ;;
+            clockbox,sync)
+                cmd="clockbox__subcmd__sync"
+                ;;
             *)
                 ;;
         esac
@@ -29,7 +32,7 @@ _clockbox() {
 
     case "${cmd}" in
         clockbox)
-            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version links generate"
+            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync links generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -71,6 +74,52 @@ _clockbox() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__sync)
+            opts="-4 -6 -q -v -n -h -V --pool --config --samples --timeout --source-port --ipv4 --ipv6 --dry-run --step-threshold --step --slew --max-offset --force --rtc --json --quiet --verbose --numeric --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --pool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --samples)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --step-threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-offset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

@@ -33,8 +33,32 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -s v -l verbose -d 'Say 
 complete -c clockbox -n "__fish_clockbox_needs_command" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_needs_command" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_needs_command" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "generate" -d 'Write man pages, completions and schemas into a directory'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l pool -d 'A name with several servers, each of which has a vote' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l config -d 'Take the servers from this chrony.conf, ntp.conf or timesyncd.conf' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l samples -d 'Samples to take from each server' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l timeout -d 'Seconds after which everything ends, name look-ups included' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l source-port -d 'Ask from this UDP port instead of a random one' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l step-threshold -d 'Offsets of this many seconds and more are stepped, smaller ones slewed' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l max-offset -d 'Refuse larger offsets, in seconds' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s 4 -l ipv4 -d 'Ask IPv4 addresses only'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s 6 -l ipv6 -d 'Ask IPv6 addresses only'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l dry-run -d 'Only measure, and say what would be done; needs no privilege'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l step -d 'Step, whatever the offset'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l slew -d 'Slew, whatever the offset: at most half a millisecond in a second'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l force -d 'Set the clock whatever the offset'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l rtc -d 'Set the battery-backed clock too'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"

@@ -8,6 +8,7 @@ use crate::commands::Output;
 use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
+use crate::commands::sync;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::Page;
@@ -74,6 +75,7 @@ enum When {
 /// The table of commands. A new one gets an arm here, an arm in `run` and a line in `leaves`.
 #[derive(Debug, clap::Subcommand)]
 enum Applet {
+    Sync(sync::Args),
     Links(links::Args),
     #[command(hide = true)]
     Generate(generate::Args),
@@ -82,11 +84,15 @@ enum Applet {
 /// Every command that prints a report, for man pages and schemas.
 #[must_use]
 pub fn leaves() -> Vec<Leaf> {
-    vec![Leaf::of::<links::Args>(&["links"])]
+    vec![
+        Leaf::of::<sync::Args>(&["sync"]),
+        Leaf::of::<links::Args>(&["links"]),
+    ]
 }
 
 fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
+        Applet::Sync(args) => execute(args, context),
         Applet::Links(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,

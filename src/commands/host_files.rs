@@ -16,13 +16,19 @@ impl HostFiles {
     /// Files under `root`.
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf() }
+        Self {
+            root: root.to_path_buf(),
+        }
     }
 
     fn real(&self, path: &str) -> PathBuf {
         // A relative path is the user's own, from where he stands.
         let path = Path::new(path);
-        if path.is_absolute() { sys::files::under(&self.root, path) } else { path.to_path_buf() }
+        if path.is_absolute() {
+            sys::files::under(&self.root, path)
+        } else {
+            path.to_path_buf()
+        }
     }
 }
 

@@ -309,7 +309,11 @@ impl Report for SyncReport {
             out.push('\n');
             out.push_str(&self.sentences(page));
         }
-        let color = if self.status == ExitStatus::Done { "32" } else { "31" };
+        let color = if self.status == ExitStatus::Done {
+            "32"
+        } else {
+            "31"
+        };
         out.push_str(&paint(&wrap(&self.text, page.width, 0), color, page.color));
         out.push('\n');
         if page.verbose > 0 {
@@ -340,7 +344,11 @@ impl SyncReport {
             .iter()
             .map(|s| {
                 let same = s.address.as_deref() == Some(s.name.as_str());
-                let address = if same { Some("\"") } else { s.address.as_deref() };
+                let address = if same {
+                    Some("\"")
+                } else {
+                    s.address.as_deref()
+                };
                 vec![
                     s.verdict.mark().to_owned(),
                     s.name.clone(),
@@ -363,7 +371,10 @@ impl SyncReport {
             if let Some(text) = &source.text {
                 let which = source.address.as_ref().unwrap_or(&source.name);
                 let line = format!("{which}: {text}");
-                out.push_str(&format!("{}\n", wrap(&line, page.width, 0).replace('\n', "\n  ")));
+                out.push_str(&format!(
+                    "{}\n",
+                    wrap(&line, page.width, 0).replace('\n', "\n  ")
+                ));
             }
         }
         if !out.is_empty() {
@@ -376,7 +387,11 @@ impl SyncReport {
         let mut out = format!("{} packets in {}\n", self.packets, seconds(self.took_s));
         for (word, clock) in [("before", &self.before), ("after", &self.after)] {
             if let Some(clock) = clock {
-                let word_for = if clock.kernel_synchronised { "" } else { "not " };
+                let word_for = if clock.kernel_synchronised {
+                    ""
+                } else {
+                    "not "
+                };
                 out.push_str(&format!(
                     "{word}: {} kernel {word_for}synchronised, maximum error {}, frequency {:+.3} ppm",
                     clock.time,
@@ -384,7 +399,10 @@ impl SyncReport {
                     clock.frequency_ppm
                 ));
                 if clock.slew_left_s != 0.0 {
-                    out.push_str(&format!(", {} left to slew", signed_seconds(clock.slew_left_s)));
+                    out.push_str(&format!(
+                        ", {} left to slew",
+                        signed_seconds(clock.slew_left_s)
+                    ));
                 }
                 out.push('\n');
             }

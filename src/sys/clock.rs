@@ -31,3 +31,9 @@ fn read(clock: ClockId) -> (i64, u32) {
         (t.tv_sec(), u32::try_from(t.tv_nsec()).unwrap_or_default())
     })
 }
+
+/// What must be added to UTC for this process's local time, in seconds, now.
+#[must_use]
+pub fn local_offset() -> i64 {
+    super::localtime::offset(unix().0)
+}

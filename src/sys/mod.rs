@@ -22,6 +22,7 @@ pub mod cloud;
 pub mod error;
 pub mod files;
 pub mod host;
+mod localtime;
 pub mod random;
 pub mod resolve;
 pub mod rtc;

@@ -8,10 +8,15 @@ use crate::conf::chrony::value::Family;
 use crate::conf::cloud;
 use crate::conf::cloud::Cloud;
 use crate::conf::diagnostic;
+use crate::conf::files::Files;
+use crate::conf::files::ReadError;
+use crate::conf::ntp;
+use crate::conf::ntp::directives::Dialect;
 use crate::conf::sources;
 use crate::conf::sources::Kind;
 use crate::conf::sources::TimeSource;
 use crate::conf::span::SourceMap;
+use crate::conf::timesyncd;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::finding::Finding;
@@ -32,6 +37,9 @@ const CONFIGURATIONS: &[(&str, Reader)] = &[
     ("/etc/clockbox/clockbox.conf", read_chrony),
     ("/etc/chrony/chrony.conf", read_chrony),
     ("/etc/chrony.conf", read_chrony),
+    ("/etc/ntpsec/ntp.conf", read_ntpsec),
+    ("/etc/ntp.conf", read_ntp),
+    ("/etc/systemd/timesyncd.conf", read_timesyncd),
 ];
 
 type Reader = fn(&str, &HostFiles) -> Result<Read, ReadFailure>;
@@ -129,7 +137,12 @@ fn from_arguments(wanted: &Wanted<'_>) -> Result<Plan, Failure> {
         path: None,
         reason: "named on the command line".to_owned(),
     };
-    Ok(Plan { asked, origin, findings: Vec::new(), patience: None })
+    Ok(Plan {
+        asked,
+        origin,
+        findings: Vec::new(),
+        patience: None,
+    })
 }
 
 fn pool(name: &str, host: &str, port: u16, sources: usize) -> Asked {
@@ -149,7 +162,12 @@ fn public_pool() -> Plan {
         reason: "no server was named, no configuration of a time daemon was found".to_owned(),
     };
     let asked = vec![pool(PUBLIC_POOL, PUBLIC_POOL, 123, POOL_SOURCES)];
-    Plan { asked, origin, findings: Vec::new(), patience: None }
+    Plan {
+        asked,
+        origin,
+        findings: Vec::new(),
+        patience: None,
+    }
 }
 
 /// The cloud's documented servers. They count as one source: they are one operator's.
@@ -180,25 +198,44 @@ fn from_cloud(root: &Path) -> Option<Plan> {
     if asked.is_empty() {
         return None;
     }
-    let reason = format!("the time service that {} documents for its machines", cloud.name());
-    let origin = Origin { kind: OriginKind::Cloud, path: None, reason };
-    Some(Plan { asked, origin, findings: Vec::new(), patience: Some(2.5) })
+    let reason = format!(
+        "the time service that {} documents for its machines",
+        cloud.name()
+    );
+    let origin = Origin {
+        kind: OriginKind::Cloud,
+        path: None,
+        reason,
+    };
+    Some(Plan {
+        asked,
+        origin,
+        findings: Vec::new(),
+        patience: Some(2.5),
+    })
 }
 
 fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
     let shown = path.display().to_string();
     let Some(text) = path.to_str() else {
-        return Err(Failure::new(ExitStatus::NoInput, format!("{shown}: not a UTF-8 path")));
+        return Err(Failure::new(
+            ExitStatus::NoInput,
+            format!("{shown}: not a UTF-8 path"),
+        ));
     };
-    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .and_then(|n| n.to_str())
+        .unwrap_or_default();
     let reader = reader_for(name);
     match reader(text, &HostFiles::new(root)) {
         Ok(read) => plan(&shown, "named on the command line", read, ExitStatus::Data),
-        Err(ReadFailure::Missing) => {
-            Err(Failure::new(ExitStatus::NoInput, format!("{shown}: there is no such file"))
-                .hint("name the configuration of a time daemon, for example /etc/chrony/chrony.conf")
-                .target(shown))
-        }
+        Err(ReadFailure::Missing) => Err(Failure::new(
+            ExitStatus::NoInput,
+            format!("{shown}: there is no such file"),
+        )
+        .hint("name the configuration of a time daemon, for example /etc/chrony/chrony.conf")
+        .target(shown)),
         Err(ReadFailure::Unreadable(why)) => {
             let status = if why.contains("ermission") {
                 ExitStatus::NoPermission
@@ -207,9 +244,11 @@ fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
             };
             Err(Failure::new(status, format!("{shown}: {why}")).target(shown))
         }
-        Err(ReadFailure::Broken(what)) => {
-            Err(Failure::new(ExitStatus::Data, format!("{shown} has errors:\n{what}")).target(shown))
-        }
+        Err(ReadFailure::Broken(what)) => Err(Failure::new(
+            ExitStatus::Data,
+            format!("{shown} has errors:\n{what}"),
+        )
+        .target(shown)),
     }
 }
 
@@ -241,9 +280,11 @@ fn from_own_config(root: &Path) -> Result<Option<Plan>, Failure> {
         }
     }
     match unreadable {
-        Some((path, why)) => Err(Failure::new(ExitStatus::NoPermission, format!("{path}: {why}"))
-            .hint("run as root, or name servers: clockbox sync --dry-run pool.ntp.org")
-            .target(*path)),
+        Some((path, why)) => Err(
+            Failure::new(ExitStatus::NoPermission, format!("{path}: {why}"))
+                .hint("run as root, or name servers: clockbox sync --dry-run pool.ntp.org")
+                .target(*path),
+        ),
         None => Ok(None),
     }
 }
@@ -256,9 +297,53 @@ fn read_chrony(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
     checked(&loaded.diagnostics, &loaded.map, sources::chrony(&loaded))
 }
 
-fn unreadable(error: &crate::conf::files::ReadError) -> ReadFailure {
+fn read_ntp(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
+    read_ntp_as(path, files, Dialect::Classic)
+}
+
+fn read_ntpsec(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
+    read_ntp_as(path, files, Dialect::Ntpsec)
+}
+
+/// ntpd itself logs a line that it cannot read and goes on with the rest; so does this, as long as
+/// there is a server left.
+fn read_ntp_as(path: &str, files: &HostFiles, dialect: Dialect) -> Result<Read, ReadFailure> {
+    let loaded = ntp::load(path, dialect, files);
+    if let Some(error) = &loaded.unreadable {
+        return Err(unreadable(error));
+    }
+    if let Some(why) = &loaded.unusable {
+        return Err(ReadFailure::Broken(format!("{path}: {why}")));
+    }
+    let found = sources::ntp(&loaded);
+    if found.is_empty() {
+        return checked(&loaded.diagnostics, &loaded.map, found);
+    }
+    Ok(Read { sources: found })
+}
+
+/// timesyncd's main file with its drop-ins when it is the machine's own; alone when it was named.
+/// It too goes on after a line that it cannot read.
+fn read_timesyncd(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
+    let own = path == "/etc/systemd/timesyncd.conf";
+    let loaded = if own {
+        timesyncd::load(files)
+    } else {
+        let bytes = files.read(path).map_err(|e| unreadable(&e))?;
+        let mut loaded = timesyncd::Loaded::default();
+        loaded.text(path, &bytes);
+        loaded
+    };
+    let found = sources::timesyncd(&loaded);
+    if found.is_empty() {
+        return checked(&loaded.diagnostics, &loaded.map, found);
+    }
+    Ok(Read { sources: found })
+}
+
+fn unreadable(error: &ReadError) -> ReadFailure {
     match error {
-        crate::conf::files::ReadError::Missing => ReadFailure::Missing,
+        ReadError::Missing => ReadFailure::Missing,
         other => ReadFailure::Unreadable(other.to_string()),
     }
 }
@@ -268,11 +353,17 @@ fn checked(
     map: &SourceMap,
     sources: Vec<TimeSource>,
 ) -> Result<Read, ReadFailure> {
-    let errors: Vec<_> = diagnostics.iter().filter(|d| d.is_error()).cloned().collect();
+    let errors: Vec<_> = diagnostics
+        .iter()
+        .filter(|d| d.is_error())
+        .cloned()
+        .collect();
     if errors.is_empty() {
         return Ok(Read { sources });
     }
-    Err(ReadFailure::Broken(diagnostic::render_all(&errors, map).trim_end().to_owned()))
+    Err(ReadFailure::Broken(
+        diagnostic::render_all(&errors, map).trim_end().to_owned(),
+    ))
 }
 
 /// The plan that a configuration's sources make; what cannot be asked in this way is said.
@@ -280,7 +371,11 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
     let mut findings = Vec::new();
     let mut asked = Vec::new();
     let regular: Vec<&TimeSource> = read.sources.iter().filter(|s| !s.fallback).collect();
-    let chosen = if regular.is_empty() { read.sources.iter().collect() } else { regular };
+    let chosen = if regular.is_empty() {
+        read.sources.iter().collect()
+    } else {
+        regular
+    };
     for source in chosen {
         match unusable(source) {
             Some(why) => findings.push(Finding::info(format!(
@@ -293,8 +388,11 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
                 name: source.name.clone(),
                 hosts: vec![source.name.clone()],
                 port: source.port,
-                pool: (source.kind == Kind::Pool)
-                    .then(|| source.max_sources.map_or(POOL_SOURCES, |n| n.max(1) as usize)),
+                pool: (source.kind == Kind::Pool).then(|| {
+                    source
+                        .max_sources
+                        .map_or(POOL_SOURCES, |n| n.max(1) as usize)
+                }),
                 ipv6: source.family.map(|family| family == Family::V6),
             }),
         }
@@ -302,24 +400,36 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
     asked.dedup();
     asked.truncate(MAX_SOURCES);
     if asked.is_empty() {
-        let why: Vec<String> = findings.into_iter().map(|f| format!("\n  {}", f.text)).collect();
-        return Err(Failure::new(empty, format!("{path}: no server to ask{}", why.concat()))
-            .hint("name servers: clockbox sync --dry-run pool.ntp.org")
-            .target(path));
+        let why: Vec<String> = findings
+            .into_iter()
+            .map(|f| format!("\n  {}", f.text))
+            .collect();
+        return Err(
+            Failure::new(empty, format!("{path}: no server to ask{}", why.concat()))
+                .hint("name servers: clockbox sync --dry-run pool.ntp.org")
+                .target(path),
+        );
     }
     let origin = Origin {
         kind: OriginKind::Config,
         path: Some(path.to_owned()),
         reason: reason.to_owned(),
     };
-    Ok(Plan { asked, origin, findings, patience: None })
+    Ok(Plan {
+        asked,
+        origin,
+        findings,
+        patience: None,
+    })
 }
 
 fn unusable(source: &TimeSource) -> Option<&'static str> {
     if source.nts {
         Some("it asks for NTS, which clockbox does not speak yet, and is never used without it")
     } else if source.key.is_some() {
-        Some("it asks for a key, which a one-shot sync does not use yet, and is never used without it")
+        Some(
+            "it asks for a key, which a one-shot sync does not use yet, and is never used without it",
+        )
     } else if source.kind == Kind::Refclock {
         Some("reference clocks are not read by a one-shot sync yet")
     } else if source.noselect {
@@ -354,7 +464,10 @@ mod tests {
     #[test]
     fn the_command_line_comes_first() {
         let servers = ["a.example".to_owned(), "[::1]:11123".to_owned()];
-        let wanted = Wanted { servers: &servers, ..Wanted::default() };
+        let wanted = Wanted {
+            servers: &servers,
+            ..Wanted::default()
+        };
         let found = plans(&wanted, image(&[]).path()).unwrap();
         assert_eq!(names(&found[0]), ["a.example", "[::1]:11123"]);
         assert_eq!(found[0].asked[1].port, 11123);
@@ -364,13 +477,22 @@ mod tests {
     #[test]
     fn this_machines_chrony_conf_is_read_with_its_directories() {
         let found = own(&[
-            ("/etc/chrony/chrony.conf", "pool p.example iburst maxsources 2\nsourcedir /etc/chrony/sources.d\n"),
-            ("/etc/chrony/sources.d/x.sources", "server s.example iburst\n"),
+            (
+                "/etc/chrony/chrony.conf",
+                "pool p.example iburst maxsources 2\nsourcedir /etc/chrony/sources.d\n",
+            ),
+            (
+                "/etc/chrony/sources.d/x.sources",
+                "server s.example iburst\n",
+            ),
         ])
         .unwrap();
         assert_eq!(names(&found[0]), ["p.example", "s.example"]);
         assert_eq!(found[0].asked[0].pool, Some(2));
-        assert_eq!(found[0].origin.path.as_deref(), Some("/etc/chrony/chrony.conf"));
+        assert_eq!(
+            found[0].origin.path.as_deref(),
+            Some("/etc/chrony/chrony.conf")
+        );
     }
 
     #[test]
@@ -396,14 +518,50 @@ mod tests {
     fn the_cloud_then_the_pool() {
         let found = own(&[("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n")]).unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0].asked[0].hosts, ["169.254.169.123", "fd00:ec2::123"]);
-        assert_eq!((found[0].origin.kind, found[1].origin.kind), (OriginKind::Cloud, OriginKind::Default));
+        assert_eq!(
+            found[0].asked[0].hosts,
+            ["169.254.169.123", "fd00:ec2::123"]
+        );
+        assert_eq!(
+            (found[0].origin.kind, found[1].origin.kind),
+            (OriginKind::Cloud, OriginKind::Default)
+        );
         assert_eq!(names(&own(&[]).unwrap()[0]), [PUBLIC_POOL]);
     }
 
     #[test]
+    fn ntp_conf_and_timesyncd_conf_are_read_too() {
+        let ntp = own(&[(
+            "/etc/ntp.conf",
+            "server n.example iburst maxpoll4\nrestrict default\n",
+        )])
+        .unwrap();
+        assert_eq!(names(&ntp[0]), ["n.example"]);
+        let timesyncd = own(&[
+            (
+                "/etc/systemd/timesyncd.conf",
+                "[Time]\nNTP=t.example\nFallbackNTP=f.example\n",
+            ),
+            (
+                "/etc/systemd/timesyncd.conf.d/x.conf",
+                "[Time]\nNTP=u.example\n",
+            ),
+        ])
+        .unwrap();
+        assert_eq!(names(&timesyncd[0]), ["t.example", "u.example"]);
+        let fallback = own(&[(
+            "/etc/systemd/timesyncd.conf",
+            "[Time]\nFallbackNTP=f.example\n",
+        )]);
+        assert_eq!(names(&fallback.unwrap()[0]), ["f.example"]);
+    }
+
+    #[test]
     fn a_missing_configuration_that_was_named_is_missing_input() {
-        let wanted = Wanted { config: Some(Path::new("/nowhere/chrony.conf")), ..Wanted::default() };
+        let wanted = Wanted {
+            config: Some(Path::new("/nowhere/chrony.conf")),
+            ..Wanted::default()
+        };
         let failure = plans(&wanted, image(&[]).path()).unwrap_err();
         assert_eq!(failure.status, ExitStatus::NoInput);
     }

@@ -99,7 +99,8 @@ pub fn measure(asked: &[Asked], terms: Terms, context: &Context) -> Result<Measu
     context.progress_done();
     for (index, waiting) in m.waiting.iter().enumerate() {
         if *waiting > 0 {
-            m.unresolved.push((index, "the resolver did not answer in time".to_owned()));
+            m.unresolved
+                .push((index, "the resolver did not answer in time".to_owned()));
         }
     }
     Ok(Measured {
@@ -141,7 +142,12 @@ impl Measurement<'_> {
                 return Ok(finish);
             }
             if context.output.progress {
-                let answered = self.probe.sources.iter().filter(|s| s.chosen.is_some()).count();
+                let answered = self
+                    .probe
+                    .sources
+                    .iter()
+                    .filter(|s| s.chosen.is_some())
+                    .count();
                 let all = self.probe.sources.len() + self.lookups.under_way();
                 context.progress(&format!("asking {all} servers, {answered} have answered"));
             }
@@ -178,7 +184,10 @@ impl Measurement<'_> {
     fn resolved(&mut self, index: usize, why: Option<String>) {
         let asked = &self.asked[index];
         let wanted = |a: &IpAddr| {
-            [self.terms.ipv6, asked.ipv6].into_iter().flatten().all(|ipv6| a.is_ipv6() == ipv6)
+            [self.terms.ipv6, asked.ipv6]
+                .into_iter()
+                .flatten()
+                .all(|ipv6| a.is_ipv6() == ipv6)
         };
         let found = std::mem::take(&mut self.found[index]);
         let before = found.len();
@@ -199,7 +208,9 @@ impl Measurement<'_> {
             return;
         }
         // The second address tried is of the other family: one that is dead must not cost time.
-        let other = addresses.iter().position(|a| a.is_ipv6() != addresses[0].is_ipv6());
+        let other = addresses
+            .iter()
+            .position(|a| a.is_ipv6() != addresses[0].is_ipv6());
         if let Some(other) = other {
             let moved = addresses.remove(other);
             addresses.insert(1, moved);
@@ -214,7 +225,8 @@ impl Measurement<'_> {
         self.probe.add(&near);
         self.of_source.push(index);
         for address in addresses {
-            self.addresses.push(socket_address(*address, &asked.hosts, asked.port));
+            self.addresses
+                .push(socket_address(*address, &asked.hosts, asked.port));
             self.sockets.push(None);
         }
     }
@@ -223,11 +235,15 @@ impl Measurement<'_> {
         // One draw a loop fails at most once: without randomness nothing can be asked safely.
         let mut refused = None;
         loop {
-            let draw = || random::bits().unwrap_or_else(|e| {
-                refused = Some(e);
-                1
-            });
-            let Some((path, packet)) = self.probe.next_send(now, draw) else { return Ok(()) };
+            let draw = || {
+                random::bits().unwrap_or_else(|e| {
+                    refused = Some(e);
+                    1
+                })
+            };
+            let Some((path, packet)) = self.probe.next_send(now, draw) else {
+                return Ok(());
+            };
             if let Some(e) = refused {
                 return Err(e.into());
             }
@@ -243,7 +259,9 @@ impl Measurement<'_> {
                 }
             }
             let number = self.probe.paths[path].sent;
-            let sent = self.sockets[path].as_ref().map(|socket| socket.send(&packet));
+            let sent = self.sockets[path]
+                .as_ref()
+                .map(|socket| socket.send(&packet));
             match sent {
                 Some(Ok(at)) => self.probe.sent(path, number, at),
                 Some(Err(error)) => self.probe.ended(path, ended_by(error)),
@@ -255,7 +273,9 @@ impl Measurement<'_> {
     fn drain(&mut self, path: usize, buffer: &mut [u8]) {
         /// Datagrams that are read from one socket before the others get their turn.
         const TURN: usize = 64;
-        let Some(socket) = &self.sockets[path] else { return };
+        let Some(socket) = &self.sockets[path] else {
+            return;
+        };
         for _ in 0..TURN {
             match socket.receive(buffer) {
                 Received::Nothing => return,
@@ -271,7 +291,11 @@ impl Measurement<'_> {
 }
 
 fn ended_by(error: i32) -> PathEnd {
-    if error == udp::REFUSED { PathEnd::Refused } else { PathEnd::Unreachable(error) }
+    if error == udp::REFUSED {
+        PathEnd::Refused
+    } else {
+        PathEnd::Unreachable(error)
+    }
 }
 
 fn port_taken(error: &crate::sys::error::Error) -> Failure {
@@ -280,20 +304,30 @@ fn port_taken(error: &crate::sys::error::Error) -> Failure {
     } else {
         crate::exit::ExitStatus::Unavailable
     };
-    Failure::new(status, error.to_string())
-        .hint("ports below 1024 need CAP_NET_BIND_SERVICE and must be free; leave --source-port out")
+    Failure::new(status, error.to_string()).hint(
+        "ports below 1024 need CAP_NET_BIND_SERVICE and must be free; leave --source-port out",
+    )
 }
 
 /// An address, with its zone taken off.
 fn literal(host: &str) -> Option<IpAddr> {
-    host.split_once('%').map_or(host, |(address, _)| address).parse().ok()
+    host.split_once('%')
+        .map_or(host, |(address, _)| address)
+        .parse()
+        .ok()
 }
 
 fn socket_address(address: IpAddr, hosts: &[String], port: u16) -> SocketAddr {
-    let zone = hosts.iter().find_map(|host| host.split_once('%').map(|(_, zone)| zone));
+    let zone = hosts
+        .iter()
+        .find_map(|host| host.split_once('%').map(|(_, zone)| zone));
     match (address, zone) {
         (IpAddr::V6(v6), Some(zone)) => {
-            let index = zone.parse().ok().or_else(|| resolve::interface_index(zone)).unwrap_or(0);
+            let index = zone
+                .parse()
+                .ok()
+                .or_else(|| resolve::interface_index(zone))
+                .unwrap_or(0);
             SocketAddr::V6(SocketAddrV6::new(v6, port, 0, index))
         }
         _ => SocketAddr::new(address, port),
@@ -319,7 +353,14 @@ mod tests {
 
     #[test]
     fn near_is_private_and_link_local() {
-        for near in ["127.0.0.1", "10.77.0.1", "169.254.169.123", "fd00:ec2::123", "fe80::1", "100.100.5.1"] {
+        for near in [
+            "127.0.0.1",
+            "10.77.0.1",
+            "169.254.169.123",
+            "fd00:ec2::123",
+            "fe80::1",
+            "100.100.5.1",
+        ] {
             assert!(is_near(near.parse().unwrap()), "{near}");
         }
         for far in ["192.0.2.1", "2001:db8::1", "100.1.2.3", "172.32.0.1"] {
@@ -331,6 +372,9 @@ mod tests {
     fn a_zone_is_an_interface() {
         let hosts = ["fe80::1%lo".to_owned()];
         let address = socket_address(literal(&hosts[0]).unwrap(), &hosts, 123);
-        assert!(matches!(address, SocketAddr::V6(a) if a.scope_id() == 1), "{address}");
+        assert!(
+            matches!(address, SocketAddr::V6(a) if a.scope_id() == 1),
+            "{address}"
+        );
     }
 }

@@ -26,7 +26,10 @@ impl Target {
             });
             return Err(refuse(word, &flaw.message, from, to).hint(hint));
         }
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -37,13 +40,23 @@ fn split(word: &str) -> Result<(&str, u16, usize), Failure> {
             return Err(refuse(word, "the bracket is never closed", 0, word.len()));
         };
         if !host.contains(':') {
-            return Err(refuse(word, "only an IPv6 address has brackets", 0, host.len() + 2));
+            return Err(refuse(
+                word,
+                "only an IPv6 address has brackets",
+                0,
+                host.len() + 2,
+            ));
         }
         let Some(port) = after.strip_prefix(':') else {
             if after.is_empty() {
                 return Ok((host, 123, 1));
             }
-            return Err(refuse(word, "only :PORT can follow the bracket", host.len() + 2, word.len()));
+            return Err(refuse(
+                word,
+                "only :PORT can follow the bracket",
+                host.len() + 2,
+                word.len(),
+            ));
         };
         return Ok((host, parse_port(word, port)?, 1));
     }
@@ -72,8 +85,14 @@ fn parse_port(word: &str, port: &str) -> Result<u16, Failure> {
 /// A usage error with the word and a caret under what is wrong in it.
 fn refuse(word: &str, message: &str, from: usize, to: usize) -> Failure {
     let before = word.get(..from).map_or(0, |head| head.chars().count());
-    let length = word.get(from..to).map_or(1, |part| part.chars().count()).max(1);
-    let shown: String = word.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let length = word
+        .get(from..to)
+        .map_or(1, |part| part.chars().count())
+        .max(1);
+    let shown: String = word
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect();
     let caret = format!("{}{}", " ".repeat(before), "^".repeat(length));
     Failure::usage(format!("{message}\n    {shown}\n    {caret}")).target(word)
 }
@@ -102,15 +121,36 @@ mod tests {
     fn the_caret_is_under_the_octet() {
         let failure = Target::parse("53.45.6.700").expect_err("700 is no octet");
         let lines: Vec<&str> = failure.message.lines().collect();
-        assert_eq!(lines[1..], ["    53.45.6.700", "            ^^^"], "{failure:?}");
+        assert_eq!(
+            lines[1..],
+            ["    53.45.6.700", "            ^^^"],
+            "{failure:?}"
+        );
     }
 
     #[test]
     fn malformed_words_are_usage_errors() {
         for word in [
-            "", ":", "host:", "host:0", "host:65536", "host:-1", "host:+5", "[::1", "[::1]x", "[host]:1",
-            "1.2.3", "1.2.3.4.5", "::g", "a..b", "a b", "12.34.5.800/32", "fe80::1%",
-            "host:12three", "\u{1b}[31m", "ntp.example.com:99999999999999999999",
+            "",
+            ":",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:-1",
+            "host:+5",
+            "[::1",
+            "[::1]x",
+            "[host]:1",
+            "1.2.3",
+            "1.2.3.4.5",
+            "::g",
+            "a..b",
+            "a b",
+            "12.34.5.800/32",
+            "fe80::1%",
+            "host:12three",
+            "\u{1b}[31m",
+            "ntp.example.com:99999999999999999999",
         ] {
             assert!(Target::parse(word).is_err(), "{word:?} was taken");
         }

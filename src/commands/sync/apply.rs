@@ -1,0 +1,181 @@
+//! Putting the clock right after the vote: what to do, who else holds the clock, doing it, and the
+//! battery-backed clock.
+
+use crate::engine::correction;
+use crate::engine::correction::ClockState;
+use crate::engine::correction::Correction;
+use crate::engine::correction::Policy;
+use crate::engine::correction::SetClock;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::finding::Finding;
+use crate::report::format;
+use crate::report::sync::Action;
+use crate::report::sync::ClockRow;
+use crate::report::sync::RtcRow;
+use crate::report::sync::SyncReport;
+use crate::report::sync::slew_time;
+use crate::sys;
+use crate::sys::rtc::Rtc;
+use crate::sys::timex::SystemClock;
+use std::path::Path;
+
+/// Does what follows from the vote, and says so in the report.
+///
+/// # Errors
+/// When the clock fails for another reason than privilege.
+pub fn apply(report: &mut SyncReport, policy: &Policy, rtc: bool) -> Result<(), Failure> {
+    let mut clock = SystemClock;
+    report.before = clock.state().ok().map(row);
+    let Some(result) = report.result else {
+        return Ok(());
+    };
+    let (offset, bound, jitter) = (result.offset_s, result.error_bound_s, result.jitter_s);
+    let decision = correction::decide(offset, bound, jitter, policy);
+    say(report, decision, offset, policy);
+    if report.dry_run || matches!(decision, Correction::Refuse | Correction::Nothing(_)) {
+        if rtc && !report.dry_run && matches!(decision, Correction::Nothing(_)) {
+            set_rtc(report);
+        }
+        return Ok(());
+    }
+    match correction::apply(&mut clock, decision, offset, bound, jitter) {
+        Ok(()) => {
+            report.after = clock.state().ok().map(row);
+            if rtc {
+                set_rtc(report);
+            }
+            Ok(())
+        }
+        Err(error) if error.is_permission() => {
+            not_permitted(report);
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The decision in words, as done; in a dry run as what would be done.
+fn say(report: &mut SyncReport, decision: Correction, offset: f64, policy: &Policy) {
+    let would = report.dry_run;
+    let (action, sentence) = match decision {
+        Correction::Step => (
+            Action::Step,
+            if would {
+                "It would be stepped."
+            } else {
+                "It was stepped."
+            }
+            .to_owned(),
+        ),
+        Correction::Slew => {
+            let words = if would {
+                "It would be slewed, over"
+            } else {
+                "It is being slewed, over"
+            };
+            (Action::Slew, format!("{words} {}.", slew_time(offset)))
+        }
+        Correction::Nothing(noise) => {
+            let size = format::seconds(noise);
+            (
+                Action::None,
+                format!(
+                    "That is within the noise of this measurement ({size}): nothing to change."
+                ),
+            )
+        }
+        Correction::Refuse => {
+            report.status = ExitStatus::NotHeld;
+            let limit = format::seconds(policy.max_offset);
+            report.findings.push(
+                Finding::error("an offset this large is either a clock that was never set or servers that lie; compare with another clock first")
+                    .next("clockbox sync --force"),
+            );
+            (
+                Action::TooLarge,
+                format!("That is more than --max-offset ({limit}): the clock was left alone."),
+            )
+        }
+    };
+    report.action = action;
+    report.text = format!("{} {sentence}", report.text);
+}
+
+fn not_permitted(report: &mut SyncReport) {
+    report.action = Action::NotPermitted;
+    report.status = ExitStatus::NoPermission;
+    let measured = report
+        .text
+        .split(" It ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    report.text = format!("{measured} It was not set: this process lacks CAP_SYS_TIME.");
+    let root = sys::host::is_root();
+    let (text, next) = if root {
+        (
+            "root without CAP_SYS_TIME: a container, or a unit with a bounding set; the clock is the host's to set",
+            "on the host: clockbox sync; or start the container with --cap-add SYS_TIME",
+        )
+    } else {
+        (
+            "setting the clock needs root, or the capability CAP_SYS_TIME",
+            "sudo clockbox sync",
+        )
+    };
+    report.findings.push(Finding::error(text).next(next));
+}
+
+fn row(state: ClockState) -> ClockRow {
+    ClockRow {
+        time: format::rfc3339(state.unix.0, state.unix.1),
+        kernel_synchronised: state.synchronised,
+        max_error_s: state.max_error,
+        estimated_error_s: state.estimated_error,
+        frequency_ppm: state.frequency_ppm,
+        slew_left_s: state.slew_left,
+    }
+}
+
+/// Sets the battery-backed clock; when that fails the system clock is right all the same, and the
+/// failure is a finding.
+fn set_rtc(report: &mut SyncReport) {
+    let local = keeps_local_time(Path::new("/"));
+    let done = || -> Result<RtcRow, sys::error::Error> {
+        let rtc = Rtc::open()?;
+        let show = |seconds: i64| {
+            let text = format::rfc3339(seconds, 0);
+            let text = text
+                .trim_end_matches("Z")
+                .trim_end_matches(".000000000")
+                .to_owned();
+            if local { text } else { format!("{text}Z") }
+        };
+        let before = rtc.read().ok();
+        rtc.set_from_system(if local { sys::clock::local_offset() } else { 0 })?;
+        Ok(RtcRow {
+            device: rtc.path.to_owned(),
+            before: before.map(show),
+            after: rtc.read().ok().map(show),
+            local,
+        })
+    };
+    match done() {
+        Ok(row) => report.rtc = Some(row),
+        Err(error) => report.findings.push(Finding::warning(format!(
+            "the battery-backed clock was not set: {error}"
+        ))),
+    }
+}
+
+/// Whether the battery-backed clock keeps local time: the third line of /etc/adjtime (hwclock(8)).
+#[must_use]
+pub fn keeps_local_time(root: &Path) -> bool {
+    let path = sys::files::under(root, Path::new("/etc/adjtime"));
+    sys::files::read_text(&path, 4096).is_ok_and(|text| {
+        text.lines()
+            .nth(2)
+            .is_some_and(|line| line.trim() == "LOCAL")
+    })
+}
