@@ -76,7 +76,7 @@ fn parse(word: &str) -> (SocketAddr, Spec) {
         dispersion: 0.001,
         ..Spec::default()
     };
-    for part in parts {
+    for part in parts.filter(|part| !part.is_empty()) {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
         let number = || {
             value

@@ -77,7 +77,7 @@ impl Lookups {
     }
 
     /// The next answer that has come.
-    pub fn next(&mut self) -> Option<(usize, Answer)> {
+    pub fn take(&mut self) -> Option<(usize, Answer)> {
         let answer = self.answers.try_recv().ok()?;
         let _ = read(&self.bell, &mut [0]);
         self.under_way -= 1;

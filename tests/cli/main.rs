@@ -9,4 +9,6 @@
 
 mod cloud;
 mod frame;
+mod mock;
 mod run;
+mod sync;

@@ -152,7 +152,7 @@ impl Measurement<'_> {
                 context.progress(&format!("asking {all} servers, {answered} have answered"));
             }
             self.wait(now)?;
-            while let Some((index, answer)) = self.lookups.next() {
+            while let Some((index, answer)) = self.lookups.take() {
                 self.waiting[index] -= 1;
                 let why = match answer {
                     Ok(addresses) => {
