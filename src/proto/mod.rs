@@ -1,5 +1,6 @@
 //! What goes over the wire: bytes to types and back, nothing else.
 //!
+//! - [`cmdmon`]: chrony's control protocol, version 6, both sides.
 //! - [`reader`]: the bounds-checked cursor that every decoder uses.
 //! - [`packet`]: the NTP header (RFC 5905 §7.3).
 //! - [`extension`]: extension fields (RFC 7822).
@@ -7,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+pub mod cmdmon;
 pub mod extension;
 pub mod packet;
 pub mod reader;
