@@ -25,6 +25,13 @@ pub fn monotonic() -> Monotonic {
     Monotonic::from_nanos(seconds.unsigned_abs() * 1_000_000_000 + u64::from(nanos))
 }
 
+/// The time since boot, suspension included.
+#[must_use]
+pub fn since_boot() -> Monotonic {
+    let (seconds, nanos) = read(ClockId::CLOCK_BOOTTIME);
+    Monotonic::from_nanos(seconds.unsigned_abs() * 1_000_000_000 + u64::from(nanos))
+}
+
 fn read(clock: ClockId) -> (i64, u32) {
     // These clocks cannot fail to be read (clock_gettime(2)); the epoch is the honest answer else.
     clock_gettime(clock).map_or((0, 0), |t| {

@@ -4,6 +4,8 @@
 //! - [`error`]: operation, object, reason.
 //! - [`clock`]: reading the clocks.
 //! - [`cloud`]: what firmware and hypervisor say of the machine.
+//! - [`cmdmon`]: asking chronyd through its control socket.
+//! - [`daemons`]: which time daemons run, and whether they hold the clock.
 //! - [`files`]: reading with a limit, replacing atomically.
 //! - [`host`]: this machine's name, this process's environment.
 //! - [`resolve`]: names to addresses, without blocking.
@@ -19,6 +21,8 @@
 
 pub mod clock;
 pub mod cloud;
+pub mod cmdmon;
+pub mod daemons;
 pub mod error;
 pub mod files;
 pub mod host;

@@ -1,0 +1,444 @@
+//! Asking chronyd (and clockbox's own daemon, which speaks the same) through its control socket:
+//! the Unix socket as chronyc does it, for root and the daemon's own user; else UDP port 323 on
+//! loopback, where a daemon answers what anyone may know. Every wait has a limit.
+
+use super::clock;
+use super::error::Error;
+use super::udp;
+use crate::proto::cmdmon::MAX_LEN;
+use crate::proto::cmdmon::PORT;
+use crate::proto::cmdmon::Status;
+use crate::proto::cmdmon::reply::Reply;
+use crate::proto::cmdmon::request::Request;
+use nix::sys::stat::Mode;
+use nix::sys::stat::umask;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::hash::Hasher;
+use std::hash::RandomState;
+use std::io;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Where chronyd's Unix socket is, newest place first.
+pub const CHRONY_SOCKETS: &[&str] = &["/run/chrony/chronyd.sock", "/var/run/chrony/chronyd.sock"];
+/// Where clockbox's own daemon has its socket.
+pub const CLOCKBOX_SOCKET: &str = "/run/clockbox/control.sock";
+
+/// Datagrams that are no reply to the question are passed over; this many and no more.
+const STRAY_LIMIT: u32 = 64;
+
+/// Where a daemon is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Its Unix socket.
+    Unix(PathBuf),
+    /// Its UDP port.
+    Udp(SocketAddr),
+}
+
+impl Endpoint {
+    /// UDP port 323 of an address.
+    #[must_use]
+    pub const fn udp(ip: IpAddr) -> Self {
+        Self::Udp(SocketAddr::new(ip, PORT))
+    }
+
+    /// The word for the way: `unix` or `udp`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Unix(_) => "unix",
+            Self::Udp(_) => "udp",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => path.display().fmt(f),
+            Self::Udp(address) => write!(f, "UDP {address}"),
+        }
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// The daemon said no.
+    Refused(Status),
+    /// Nobody answered within the limit.
+    Silent,
+    /// Nobody is there: no socket, or the port is closed.
+    Absent(Error),
+    /// What came is no reply of this protocol.
+    Malformed(String),
+    /// The machine refused.
+    System(Error),
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(status) => write!(f, "the daemon refused: {status}"),
+            Self::Silent => f.write_str("no reply within the time limit"),
+            Self::Absent(error) | Self::System(error) => error.fmt(f),
+            Self::Malformed(what) => write!(f, "the reply is malformed: {what}"),
+        }
+    }
+}
+
+/// The socket and, for a Unix socket, the file that the answers come to.
+#[derive(Debug)]
+enum Channel {
+    Unix(UnixDatagram, PathBuf),
+    Udp(UdpSocket),
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if let Self::Unix(_, own) = self {
+            let _ = std::fs::remove_file(own);
+        }
+    }
+}
+
+/// A conversation with one daemon.
+#[derive(Debug)]
+pub struct Client {
+    channel: Channel,
+    endpoint: Endpoint,
+    sequence: u32,
+    limit_s: f64,
+}
+
+impl Client {
+    /// Opens a conversation. `limit_s` is the time for each question, all tries together.
+    ///
+    /// # Errors
+    /// `Absent` when there is no such socket or nobody behind it, `System` for want of privilege.
+    pub fn open(endpoint: Endpoint, limit_s: f64) -> Result<Self, AskError> {
+        let channel = match &endpoint {
+            Endpoint::Unix(path) => unix(path),
+            Endpoint::Udp(address) => inet(*address),
+        }
+        .map_err(absent)?;
+        Ok(Self {
+            channel,
+            endpoint,
+            // Numbers that a stranger cannot guess.
+            sequence: RandomState::new().build_hasher().finish() as u32,
+            limit_s,
+        })
+    }
+
+    /// Opens a conversation with this machine's chronyd, the first way that answers: the Unix
+    /// sockets, then UDP on loopback.
+    ///
+    /// # Errors
+    /// What the most promising way said.
+    pub fn local(sockets: &[&str], limit_s: f64) -> Result<Self, AskError> {
+        let unix = sockets.iter().map(|path| Endpoint::Unix(path.into()));
+        let loopback = [
+            Endpoint::udp(Ipv4Addr::LOCALHOST.into()),
+            Endpoint::udp(Ipv6Addr::LOCALHOST.into()),
+        ];
+        let mut first = None;
+        for endpoint in unix.chain(loopback) {
+            let answered = Self::open(endpoint, limit_s).and_then(|mut client| {
+                client.ask(&Request::SourceCount)?;
+                Ok(client)
+            });
+            match answered {
+                Ok(client) => return Ok(client),
+                // Silence behind a socket says more than a closed port.
+                Err(error @ AskError::Silent) => first = Some(error),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        Err(first.unwrap_or(AskError::Silent))
+    }
+
+    /// Where the daemon is asked.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Asks, three times if need be, and gives the answer.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, AskError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let start = clock::monotonic();
+        // Waits of one, two and four parts: chronyc's doubling within our limit.
+        for (attempt, until) in [(0, 1.0 / 7.0), (1, 3.0 / 7.0), (2, 1.0)] {
+            let packet = request.encode(self.sequence, attempt);
+            self.send(&packet).map_err(absent)?;
+            let deadline = start.plus_seconds(self.limit_s * until);
+            if let Some(reply) = self.await_reply(request.code(), deadline)? {
+                return Ok(reply);
+            }
+        }
+        Err(AskError::Silent)
+    }
+
+    /// As [`ask`](Self::ask), `None` where the daemon refuses or does not know the question (an
+    /// older release, or not over UDP).
+    ///
+    /// # Errors
+    /// When the daemon is silent or the reply is malformed.
+    pub fn ask_if_allowed(&mut self, request: &Request) -> Result<Option<Reply>, AskError> {
+        match self.ask(request) {
+            Ok(reply) => Ok(Some(reply)),
+            Err(AskError::Refused(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn await_reply(
+        &self,
+        command: u16,
+        deadline: crate::time::Monotonic,
+    ) -> Result<Option<Reply>, AskError> {
+        let mut buffer = [0; MAX_LEN + 1];
+        for _ in 0..STRAY_LIMIT {
+            let left = deadline.seconds_since(clock::monotonic());
+            if left <= 0.0 {
+                return Ok(None);
+            }
+            let wait_ms = (left * 1000.0).ceil() as u64;
+            if udp::wait(&[self.fd()], wait_ms)
+                .map_err(AskError::System)?
+                .is_empty()
+            {
+                continue;
+            }
+            let length = match self.receive(&mut buffer) {
+                Ok(length) => length,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(e) => return Err(absent(Error::new("ask", self.endpoint.to_string(), e))),
+            };
+            match self.judge(buffer.get(..length).unwrap_or_default(), command) {
+                Some(answer) => return answer.map(Some),
+                None => continue,
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a datagram says; `None` when it is not for this question.
+    fn judge(&self, bytes: &[u8], command: u16) -> Option<Result<Reply, AskError>> {
+        // The sequence number is read first, so that a stray cannot end the conversation.
+        let sequence = bytes.get(16..20)?;
+        if sequence != self.sequence.to_be_bytes() {
+            return None;
+        }
+        match Reply::decode(bytes) {
+            Ok((header, _)) if header.command != command => None,
+            Ok((header, reply)) if header.status.is_success() => Some(Ok(reply)),
+            Ok((header, _)) => Some(Err(AskError::Refused(header.status))),
+            Err(error) => Some(Err(AskError::Malformed(error.to_string()))),
+        }
+    }
+
+    fn send(&self, packet: &[u8]) -> Result<(), Error> {
+        let sent = match &self.channel {
+            Channel::Unix(socket, _) => socket.send(packet),
+            Channel::Udp(socket) => socket.send(packet),
+        };
+        sent.map(|_| ())
+            .map_err(|e| Error::new("ask", self.endpoint.to_string(), e))
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.channel {
+            Channel::Unix(socket, _) => socket.recv(buffer),
+            Channel::Udp(socket) => socket.recv(buffer),
+        }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match &self.channel {
+            Channel::Unix(socket, _) => socket.as_fd(),
+            Channel::Udp(socket) => socket.as_fd(),
+        }
+    }
+}
+
+fn absent(error: Error) -> AskError {
+    match error.reason.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Absent(error),
+        _ => AskError::System(error),
+    }
+}
+
+fn inet(address: SocketAddr) -> Result<Channel, Error> {
+    let any = match address {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let opened = UdpSocket::bind(SocketAddr::new(any, 0)).and_then(|socket| {
+        socket.connect(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    });
+    opened
+        .map(Channel::Udp)
+        .map_err(|e| Error::new("reach", format!("UDP {address}"), e))
+}
+
+/// chronyd answers only to a socket that has a name, and the name must be where the daemon, in
+/// its own view of the file system, sees it: beside its own.
+fn unix(path: &Path) -> Result<Channel, Error> {
+    let failed = |e| Error::new("reach", path.display().to_string(), e);
+    if let Err(e) = std::fs::symlink_metadata(path) {
+        return Err(failed(e));
+    }
+    let token = RandomState::new().build_hasher().finish();
+    let own = path.with_file_name(format!("clockbox.{}.{token:016x}.sock", std::process::id()));
+    // The daemon's user must be able to write to it. A mask, not a chmod afterwards: in a
+    // directory that belongs to another user the name could mean something else by then.
+    let before = umask(Mode::empty());
+    let bound = UnixDatagram::bind(&own);
+    umask(before);
+    let socket = bound.map_err(failed)?;
+    let channel = Channel::Unix(socket, own);
+    if let Channel::Unix(socket, _) = &channel {
+        socket
+            .connect(path)
+            .and_then(|()| socket.set_nonblocking(true))
+            .map_err(failed)?;
+    }
+    Ok(channel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::cmdmon::reply::ReplyHeader;
+    use std::thread;
+
+    /// A daemon on a Unix socket that answers one request with what the closure makes of it.
+    fn daemon(
+        path: &Path,
+        answer: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
+    ) -> thread::JoinHandle<()> {
+        let socket = UnixDatagram::bind(path).unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 700];
+            let (length, from) = socket.recv_from(&mut buffer).unwrap();
+            let to = from.as_pathname().unwrap();
+            for datagram in answer(&buffer[..length]) {
+                // The asker may have heard enough and gone.
+                let _ = socket.send_to(&datagram, to);
+            }
+            // Retries are heard and not answered.
+            socket
+                .set_read_timeout(Some(std::time::Duration::from_millis(800)))
+                .unwrap();
+            while let Ok((length, _)) = socket.recv_from(&mut buffer) {
+                if length == 0 {
+                    break;
+                }
+            }
+        })
+    }
+
+    fn reply(request: &[u8], status: Status, sequence_change: u32) -> Vec<u8> {
+        let (header, _) = Request::decode(request).unwrap();
+        let reply = if status.is_success() {
+            Reply::SourceCount(3)
+        } else {
+            Reply::Null
+        };
+        reply.encode(ReplyHeader {
+            command: header.command,
+            status,
+            sequence: header.sequence.wrapping_add(sequence_change),
+        })
+    }
+
+    fn ask(answer: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static) -> Result<Reply, AskError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chronyd.sock");
+        let daemon = daemon(&path, answer);
+        let mut client = Client::open(Endpoint::Unix(path.clone()), 0.7).unwrap();
+        let result = client.ask(&Request::SourceCount);
+        drop(client);
+        UnixDatagram::unbound()
+            .unwrap()
+            .send_to(b"", &path)
+            .unwrap();
+        daemon.join().unwrap();
+        // Nothing of ours stays beside the daemon's socket.
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        result
+    }
+
+    #[test]
+    fn strays_and_wrong_sequences_are_passed_over() {
+        let got = ask(|request| {
+            vec![
+                b"noise".to_vec(),
+                reply(request, Status::Success, 1),
+                reply(request, Status::Success, 0),
+            ]
+        });
+        assert!(matches!(got, Ok(Reply::SourceCount(3))), "{got:?}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_status() {
+        let got = ask(|request| vec![reply(request, Status::Unauthorised, 0)]);
+        assert!(
+            matches!(got, Err(AskError::Refused(Status::Unauthorised))),
+            "{got:?}"
+        );
+    }
+
+    #[test]
+    fn a_truncated_or_overlong_reply_is_malformed() {
+        for length in [27, 31, 33, 600] {
+            let got = ask(move |request| {
+                let mut bytes = reply(request, Status::Success, 0);
+                bytes.resize(length, 0);
+                vec![bytes]
+            });
+            assert!(
+                matches!(got, Err(AskError::Malformed(_))),
+                "{length} {got:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn silence_ends_at_the_limit() {
+        let start = clock::monotonic();
+        let got = ask(|request| vec![reply(request, Status::Success, 7); 100]);
+        assert!(matches!(got, Err(AskError::Silent)), "{got:?}");
+        assert!(clock::monotonic().seconds_since(start) < 5.0);
+    }
+
+    #[test]
+    fn nobody_there_is_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chronyd.sock");
+        let missing = Client::open(Endpoint::Unix(path.clone()), 1.0);
+        assert!(matches!(missing, Err(AskError::Absent(_))));
+        drop(UnixDatagram::bind(&path).unwrap());
+        let dead = Client::open(Endpoint::Unix(path), 1.0);
+        assert!(matches!(dead, Err(AskError::Absent(_))), "{dead:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
