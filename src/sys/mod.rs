@@ -10,6 +10,7 @@
 //! - [`host`]: this machine's name, this process's environment.
 //! - [`resolve`]: names to addresses, without blocking.
 //! - [`rtc`]: the battery-backed clock.
+//! - [`service`]: services installed and enabled, by files and links.
 //! - [`timex`]: the kernel's clock discipline.
 //! - [`udp`]: sockets that ask one server, with kernel timestamps.
 //! - [`terminal`]: standard output and error; width and colour.
@@ -30,6 +31,7 @@ mod localtime;
 pub mod random;
 pub mod resolve;
 pub mod rtc;
+pub mod service;
 pub mod terminal;
 pub mod timex;
 pub mod udp;
