@@ -86,7 +86,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sync)
-            opts="-4 -6 -q -v -n -h -V --pool --config --samples --timeout --source-port --ipv4 --ipv6 --dry-run --step-threshold --step --slew --max-offset --force --rtc --json --quiet --verbose --numeric --color --help --version"
+            opts="-4 -6 -q -v -n -h -V --pool --config --samples --timeout --source-port --ipv4 --ipv6 --wait --max-error --dry-run --step-threshold --step --slew --max-offset --force --rtc --json --quiet --verbose --numeric --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -109,6 +109,10 @@ _clockbox() {
                     return 0
                     ;;
                 --source-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-error)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

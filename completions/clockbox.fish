@@ -39,8 +39,9 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "generate" -d 'Wri
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l pool -d 'A name with several servers, each of which has a vote' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l config -d 'Take the servers from this chrony.conf, ntp.conf or timesyncd.conf' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l samples -d 'Samples to take from each server' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l timeout -d 'Seconds after which everything ends, name look-ups included' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l timeout -d 'Seconds after which everything ends, name look-ups included [default: 10, with --wait 300]' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l source-port -d 'Ask from this UDP port instead of a random one' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l max-error -d 'The error in seconds that is good enough to end the wait' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l step-threshold -d 'Offsets of this many seconds and more are stepped, smaller ones slewed' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l max-offset -d 'Refuse larger offsets, in seconds' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
@@ -48,6 +49,7 @@ always\t''
 never\t''"
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s 4 -l ipv4 -d 'Ask IPv4 addresses only'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s 6 -l ipv6 -d 'Ask IPv6 addresses only'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l wait -d 'Wait until the daemon that runs has put the clock right; measures and changes nothing'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l dry-run -d 'Only measure, and say what would be done; needs no privilege'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l step -d 'Step, whatever the offset'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l slew -d 'Slew, whatever the offset: at most half a millisecond in a second'

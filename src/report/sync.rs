@@ -73,6 +73,10 @@ pub enum Verdict {
     Silent,
     /// It had not answered when the others had settled it.
     NotAwaited,
+    /// The daemon says that it varies too much.
+    TooVariable,
+    /// The daemon cannot use it, or not yet.
+    Unusable,
     /// Its name has no address.
     Unresolved,
 }
@@ -85,6 +89,7 @@ impl Verdict {
             Self::Combined => "+",
             Self::Outlier => "-",
             Self::Falseticker => "x",
+            Self::TooVariable => "~",
             _ => "?",
         }
     }
@@ -104,6 +109,8 @@ impl Verdict {
             Self::Invalid => "invalid",
             Self::Silent => "silent",
             Self::NotAwaited => "not awaited",
+            Self::TooVariable => "too variable",
+            Self::Unusable => "unusable",
             Self::Unresolved => "unresolved",
         }
     }
@@ -328,6 +335,22 @@ impl Report for SyncReport {
 }
 
 impl SyncReport {
+    /// What tells a source from the others in a sentence: its address, unless two share it.
+    #[must_use]
+    pub fn label<'a>(&self, source: &'a SourceRow) -> &'a str {
+        let shared = self
+            .sources
+            .iter()
+            .filter(|s| s.address == source.address)
+            .count()
+            > 1;
+        source
+            .address
+            .as_deref()
+            .filter(|_| !shared)
+            .unwrap_or(&source.name)
+    }
+
     fn rows(&self, page: &Page) -> String {
         let columns = [
             ("", Align::Left),
@@ -369,8 +392,7 @@ impl SyncReport {
         let mut out = String::new();
         for source in &self.sources {
             if let Some(text) = &source.text {
-                let which = source.address.as_ref().unwrap_or(&source.name);
-                let line = format!("{which}: {text}");
+                let line = format!("{}: {text}", self.label(source));
                 out.push_str(&format!(
                     "{}\n",
                     wrap(&line, page.width, 0).replace('\n', "\n  ")

@@ -44,3 +44,10 @@ fn read(clock: ClockId) -> (i64, u32) {
 pub fn local_offset() -> i64 {
     super::localtime::offset(unix().0)
 }
+
+/// Waits that many seconds; negative is not at all.
+pub fn sleep(seconds: f64) {
+    if let Ok(duration) = std::time::Duration::try_from_secs_f64(seconds) {
+        std::thread::sleep(duration);
+    }
+}

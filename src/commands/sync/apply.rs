@@ -1,6 +1,7 @@
 //! Putting the clock right after the vote: what to do, who else holds the clock, doing it, and the
 //! battery-backed clock.
 
+use super::daemon;
 use crate::engine::correction;
 use crate::engine::correction::ClockState;
 use crate::engine::correction::Correction;
@@ -16,6 +17,7 @@ use crate::report::sync::RtcRow;
 use crate::report::sync::SyncReport;
 use crate::report::sync::slew_time;
 use crate::sys;
+use crate::sys::daemons::Running;
 use crate::sys::rtc::Rtc;
 use crate::sys::timex::SystemClock;
 use std::path::Path;
@@ -24,19 +26,36 @@ use std::path::Path;
 ///
 /// # Errors
 /// When the clock fails for another reason than privilege.
-pub fn apply(report: &mut SyncReport, policy: &Policy, rtc: bool) -> Result<(), Failure> {
+pub fn apply(
+    report: &mut SyncReport,
+    policy: &Policy,
+    rtc: bool,
+    holder: Option<&Running>,
+) -> Result<(), Failure> {
     let mut clock = SystemClock;
+    report.daemon = holder.map(daemon::row);
     report.before = clock.state().ok().map(row);
     let Some(result) = report.result else {
         return Ok(());
     };
     let (offset, bound, jitter) = (result.offset_s, result.error_bound_s, result.jitter_s);
     let decision = correction::decide(offset, bound, jitter, policy);
+    let measured = report.text.clone();
     say(report, decision, offset, policy);
     if report.dry_run || matches!(decision, Correction::Refuse | Correction::Nothing(_)) {
         if rtc && !report.dry_run && matches!(decision, Correction::Nothing(_)) {
             set_rtc(report);
         }
+        return Ok(());
+    }
+    if let Some(holder) = holder {
+        report.action = Action::Held;
+        report.status = ExitStatus::NotHeld;
+        report.text = format!(
+            "{measured} It was not set: {} holds the clock.",
+            holder.kind.word()
+        );
+        report.findings.push(daemon::advice(holder));
         return Ok(());
     }
     match correction::apply(&mut clock, decision, offset, bound, jitter) {
@@ -48,7 +67,7 @@ pub fn apply(report: &mut SyncReport, policy: &Policy, rtc: bool) -> Result<(), 
             Ok(())
         }
         Err(error) if error.is_permission() => {
-            not_permitted(report);
+            not_permitted(report, &measured);
             Ok(())
         }
         Err(error) => Err(error.into()),
@@ -102,15 +121,9 @@ fn say(report: &mut SyncReport, decision: Correction, offset: f64, policy: &Poli
     report.text = format!("{} {sentence}", report.text);
 }
 
-fn not_permitted(report: &mut SyncReport) {
+fn not_permitted(report: &mut SyncReport, measured: &str) {
     report.action = Action::NotPermitted;
     report.status = ExitStatus::NoPermission;
-    let measured = report
-        .text
-        .split(" It ")
-        .next()
-        .unwrap_or_default()
-        .to_owned();
     report.text = format!("{measured} It was not set: this process lacks CAP_SYS_TIME.");
     let root = sys::host::is_root();
     let (text, next) = if root {

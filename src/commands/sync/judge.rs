@@ -49,9 +49,6 @@ pub fn report(plan: &Plan, measured: &Measured) -> SyncReport {
             why,
         ));
     }
-    if agreed.is_none() && voters.len() > 1 {
-        disputes(&mut rows);
-    }
     let result = agreed.as_ref().map(|a| sync::Result {
         offset_s: a.offset,
         error_bound_s: a.bound,
@@ -84,6 +81,9 @@ pub fn report(plan: &Plan, measured: &Measured) -> SyncReport {
         status,
     };
     report.text = verdict(&report);
+    if report.action == Action::NoMajority {
+        disputes(&mut report);
+    }
     report
 }
 
@@ -155,7 +155,9 @@ fn unresolved(name: &str, port: u16, why: &str) -> SourceRow {
     row
 }
 
-fn empty(name: &str, port: u16, verdict: Verdict) -> SourceRow {
+/// A row with nothing in it but its verdict.
+#[must_use]
+pub fn empty(name: &str, port: u16, verdict: Verdict) -> SourceRow {
     SourceRow {
         name: name.to_owned(),
         address: None,
@@ -325,28 +327,28 @@ fn kiss_words(kiss: Kiss) -> String {
 }
 
 /// Without a majority, who disagrees with whom.
-fn disputes(rows: &mut [SourceRow]) {
-    let say = |row: &SourceRow| Some((row.address.clone()?, row.offset_s?, row.root_distance_s?));
-    let voters: Vec<(String, f64, f64)> = rows
+fn disputes(report: &mut SyncReport) {
+    let voters: Vec<(usize, String, f64, f64)> = report
+        .sources
         .iter()
-        .filter(|row| row.verdict == Verdict::Disputed)
-        .filter_map(say)
+        .enumerate()
+        .filter(|(_, row)| row.verdict == Verdict::Disputed)
+        .filter_map(|(i, row)| {
+            Some((
+                i,
+                report.label(row).to_owned(),
+                row.offset_s?,
+                row.root_distance_s?,
+            ))
+        })
         .collect();
-    for row in rows
-        .iter_mut()
-        .filter(|row| row.verdict == Verdict::Disputed)
-    {
-        let Some((address, offset, distance)) = say(row) else {
-            continue;
-        };
+    for (index, _, offset, distance) in &voters {
         let others: Vec<String> = voters
             .iter()
-            .filter(|(name, other, far)| {
-                *name != address && (offset - other).abs() > distance + far
-            })
-            .map(|(name, other, _)| format!("{name} by {}", signed_seconds(offset - other)))
+            .filter(|(_, _, other, far)| (offset - other).abs() > distance + far)
+            .map(|(_, name, other, _)| format!("{name} by {}", signed_seconds(offset - other)))
             .collect();
-        row.text = Some(if others.is_empty() {
+        report.sources[*index].text = Some(if others.is_empty() {
             "agrees with the others, but they do not agree with each other".to_owned()
         } else {
             format!("contradicts {}", others.join(", "))

@@ -5,9 +5,11 @@
 
 pub mod apply;
 pub mod choose;
+pub mod daemon;
 pub mod judge;
 pub mod measure;
 pub mod target;
+pub mod wait;
 
 use super::Command;
 use super::Context;
@@ -38,9 +40,9 @@ pub struct Args {
     /// Samples to take from each server
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Sources")]
     samples: u32,
-    /// Seconds after which everything ends, name look-ups included
-    #[arg(long, value_name = "S", default_value = "10", value_parser = positive_seconds, help_heading = "Sources")]
-    timeout: f64,
+    /// Seconds after which everything ends, name look-ups included [default: 10, with --wait 300]
+    #[arg(long, value_name = "S", value_parser = positive_seconds, help_heading = "Sources")]
+    timeout: Option<f64>,
     /// Ask from this UDP port instead of a random one
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Sources")]
     source_port: Option<u16>,
@@ -50,6 +52,12 @@ pub struct Args {
     /// Ask IPv6 addresses only
     #[arg(short = '6', long, help_heading = "Sources")]
     ipv6: bool,
+    /// Wait until the daemon that runs has put the clock right; measures and changes nothing
+    #[arg(long, help_heading = "Waiting", conflicts_with_all = ["servers", "pool", "config", "dry_run", "step", "slew", "force", "rtc"])]
+    wait: bool,
+    /// The error in seconds that is good enough to end the wait
+    #[arg(long, value_name = "S", default_value = "1", value_parser = positive_seconds, help_heading = "Waiting", requires = "wait")]
+    max_error: f64,
     /// Only measure, and say what would be done; needs no privilege
     #[arg(long, alias = "check", help_heading = "Setting the clock")]
     dry_run: bool,
@@ -95,12 +103,24 @@ impl Command for Args {
 
     fn run(&self, context: &mut Context) -> Result<SyncReport, Failure> {
         let start = clock::monotonic();
-        let deadline = start.plus_seconds(self.timeout);
+        let limit = self.timeout.unwrap_or(if self.wait { 300.0 } else { 10.0 });
+        let deadline = start.plus_seconds(limit);
+        if self.wait {
+            return wait::wait(self.max_error, deadline, context);
+        }
         let wanted = Wanted {
             servers: &self.servers,
             pools: &self.pool,
             config: self.config.as_deref(),
         };
+        let holder = daemon::holder();
+        let unnamed = self.servers.is_empty() && self.pool.is_empty() && self.config.is_none();
+        if let Some(holder) = holder.as_ref().filter(|h| daemon::can_do_it(h))
+            && unnamed
+            && !self.dry_run
+        {
+            return daemon::through(holder, &self.policy(), deadline, context);
+        }
         let mut plans = choose::plans(&wanted, Path::new("/"))?
             .into_iter()
             .peekable();
@@ -128,7 +148,7 @@ impl Command for Args {
         let mut report = judge::report(&plan, &measured);
         report.findings.extend(findings);
         report.dry_run = self.dry_run;
-        apply::apply(&mut report, &self.policy(), self.rtc)?;
+        apply::apply(&mut report, &self.policy(), self.rtc, holder.as_ref())?;
         Ok(report)
     }
 }
@@ -198,7 +218,7 @@ const PAGE: ManPage = ManPage {
         ),
         (
             "DAEMONS",
-            "If a daemon that disciplines the clock is running, the clock is not set against it: it is named, and the exit status is 1 if the clock is off.",
+            "If a daemon that disciplines the clock is running, the clock is not set against it: it is named, and the exit status is 1 if the clock is off. chronyd, when no servers are named, is asked to do the job itself: a burst of measurements of its sources, then a step if the rest is large enough.",
         ),
     ],
     statuses: &[

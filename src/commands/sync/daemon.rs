@@ -1,0 +1,358 @@
+//! When a daemon holds the clock: it is named, not fought. chronyd is asked to do the job itself
+//! (`burst`, wait, `makestep`) over its own socket.
+
+use crate::commands::Context;
+use crate::engine::correction;
+use crate::engine::correction::Correction;
+use crate::engine::correction::Policy;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::proto::cmdmon::reply::Reply;
+use crate::proto::cmdmon::reply::Source;
+use crate::proto::cmdmon::reply::Tracking;
+use crate::proto::cmdmon::request::Burst;
+use crate::proto::cmdmon::request::Request;
+use crate::report::finding::Finding;
+use crate::report::format::seconds;
+use crate::report::sync::Action;
+use crate::report::sync::DaemonRow;
+use crate::report::sync::Origin;
+use crate::report::sync::OriginKind;
+use crate::report::sync::Result as Outcome;
+use crate::report::sync::SourceRow;
+use crate::report::sync::SyncReport;
+use crate::report::sync::Verdict;
+use crate::sys;
+use crate::sys::cmdmon::AskError;
+use crate::sys::cmdmon::CHRONY_SOCKETS;
+use crate::sys::cmdmon::CLOCKBOX_SOCKET;
+use crate::sys::cmdmon::Client;
+use crate::sys::cmdmon::Endpoint;
+use crate::sys::daemons;
+use crate::sys::daemons::Kind;
+use crate::sys::daemons::Running;
+use crate::time::Monotonic;
+
+/// Good samples of a burst, and requests after which it ends all the same: chronyd takes them two
+/// seconds apart.
+const BURST: (i32, i32) = (4, 8);
+
+/// The daemon that holds the clock, if one is seen.
+#[must_use]
+pub fn holder() -> Option<Running> {
+    let running = daemons::running().unwrap_or_default();
+    daemons::holding_clock(&running)
+        .first()
+        .map(|&daemon| daemon.clone())
+}
+
+/// Its row in the report.
+#[must_use]
+pub fn row(daemon: &Running) -> DaemonRow {
+    DaemonRow {
+        name: daemon.kind.word().to_owned(),
+        pid: daemon.pid,
+    }
+}
+
+/// Whether it can be asked to do the job.
+#[must_use]
+pub fn can_do_it(daemon: &Running) -> bool {
+    matches!(daemon.kind, Kind::Chronyd | Kind::Clockbox) && !daemon.container
+}
+
+/// What to type instead of fighting it.
+#[must_use]
+pub fn advice(daemon: &Running) -> Finding {
+    let name = daemon.kind.word();
+    let where_ = if daemon.container {
+        " in a container"
+    } else {
+        ""
+    };
+    let text = format!(
+        "{name} (process {}){where_} holds the clock, and is not fought",
+        daemon.pid
+    );
+    let finding = Finding::error(text);
+    match daemon.kind {
+        _ if daemon.container => finding.next("stop that container, or run clockbox sync in it"),
+        Kind::Chronyd | Kind::Clockbox => {
+            finding.next("clockbox sync   (without servers: through the daemon)")
+        }
+        Kind::Timesyncd => finding.next(
+            "systemctl restart systemd-timesyncd   (it sets the clock at once when it starts)",
+        ),
+        Kind::Ntpd | Kind::Ntpsec | Kind::Openntpd | Kind::NtpdRs => {
+            let service = daemon.kind.services().first().copied().unwrap_or(name);
+            finding.next(format!(
+                "systemctl stop {service}; clockbox sync; systemctl start {service}"
+            ))
+        }
+        _ => finding.next(format!("stop it first: kill {}", daemon.pid)),
+    }
+}
+
+/// Has chronyd (or clockbox's daemon) do the job, and reports what it says.
+///
+/// # Errors
+/// When the daemon does not answer, or does not take commands from this user.
+pub fn through(
+    daemon: &Running,
+    policy: &Policy,
+    deadline: Monotonic,
+    context: &Context,
+) -> Result<SyncReport, Failure> {
+    let start = sys::clock::monotonic();
+    let name = daemon.kind.word();
+    let sockets: &[&str] = if daemon.kind == Kind::Clockbox {
+        &[CLOCKBOX_SOCKET]
+    } else {
+        CHRONY_SOCKETS
+    };
+    let mut client = connect(sockets, name)?;
+    let burst = Burst {
+        mask: Default::default(),
+        address: Default::default(),
+        good: BURST.0,
+        total: BURST.1,
+    };
+    command(&mut client, &Request::Burst(burst), name)?;
+    let tracking = settle(&mut client, deadline, name, context)?;
+    let mut report = report(daemon, &sources(&mut client, name)?, &tracking);
+    if tracking.synchronised() {
+        correct(&mut report, &mut client, policy, &tracking, name)?;
+    }
+    report.took_s = sys::clock::monotonic().seconds_since(start);
+    Ok(report)
+}
+
+fn connect(sockets: &[&str], name: &str) -> Result<Client, Failure> {
+    let client = Client::local(sockets, 1.0).map_err(|e| asked(&e, name))?;
+    if matches!(client.endpoint(), Endpoint::Udp(_)) {
+        return Err(Failure::new(
+            ExitStatus::NoPermission,
+            format!("{name} holds the clock, and takes commands only from root and its own user"),
+        )
+        .hint("sudo clockbox sync; or only measure: clockbox sync --dry-run"));
+    }
+    Ok(client)
+}
+
+fn asked(error: &AskError, name: &str) -> Failure {
+    let status = match error {
+        AskError::Refused(_) => ExitStatus::Unavailable,
+        AskError::System(e) if e.is_permission() => ExitStatus::NoPermission,
+        _ => ExitStatus::Unknown,
+    };
+    Failure::new(
+        status,
+        format!("{name} holds the clock, but does not do what it is asked: {error}"),
+    )
+    .hint("clockbox sync --dry-run measures without it")
+}
+
+fn command(client: &mut Client, request: &Request, name: &str) -> Result<Reply, Failure> {
+    client.ask(request).map_err(|e| asked(&e, name))
+}
+
+fn tracking(client: &mut Client, name: &str) -> Result<Tracking, Failure> {
+    match command(client, &Request::Tracking, name)? {
+        Reply::Tracking(tracking) => Ok(tracking),
+        _ => Err(Failure::new(
+            ExitStatus::Software,
+            "another reply than tracking",
+        )),
+    }
+}
+
+/// Waits until the burst is over, or the deadline.
+fn settle(
+    client: &mut Client,
+    deadline: Monotonic,
+    name: &str,
+    context: &Context,
+) -> Result<Tracking, Failure> {
+    loop {
+        let busy = match command(client, &Request::Activity, name)? {
+            Reply::Activity(a) => a.burst_online + a.burst_offline,
+            _ => 0,
+        };
+        let now = sys::clock::monotonic();
+        if busy == 0 || now >= deadline {
+            context.progress_done();
+            return tracking(client, name);
+        }
+        context.progress(&format!("{name} is measuring {busy} sources"));
+        sys::clock::sleep(0.1_f64.min(deadline.seconds_since(now)));
+    }
+}
+
+fn sources(client: &mut Client, name: &str) -> Result<Vec<(Source, Option<String>)>, Failure> {
+    let Reply::SourceCount(count) = command(client, &Request::SourceCount, name)? else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for index in 0..count.min(1000) {
+        if let Reply::Source(source) = command(client, &Request::Source(index), name)? {
+            let name = match client.ask_if_allowed(&Request::SourceName(source.address)) {
+                Ok(Some(Reply::SourceName(name))) if source.mode != 2 => Some(name),
+                _ => None,
+            };
+            found.push((source, name));
+        }
+    }
+    Ok(found)
+}
+
+fn report(
+    daemon: &Running,
+    sources: &[(Source, Option<String>)],
+    tracking: &Tracking,
+) -> SyncReport {
+    let rows: Vec<SourceRow> = sources
+        .iter()
+        .map(|(s, name)| source_row(s, name.as_deref()))
+        .collect();
+    let good = |row: &&SourceRow| {
+        matches!(
+            row.verdict,
+            Verdict::Selected | Verdict::Combined | Verdict::Outlier
+        )
+    };
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let truechimers = count(rows.iter().filter(good).count());
+    let voters = truechimers
+        + count(
+            rows.iter()
+                .filter(|r| r.verdict == Verdict::Falseticker)
+                .count(),
+        );
+    let name = daemon.kind.word();
+    let bound = tracking.root_delay_s / 2.0 + tracking.root_dispersion_s;
+    let (result, status, text) = if tracking.synchronised() {
+        let direction = if tracking.correction_s >= 0.0 {
+            "behind"
+        } else {
+            "ahead"
+        };
+        let outcome = Outcome {
+            offset_s: tracking.correction_s,
+            error_bound_s: bound,
+            jitter_s: tracking.rms_offset_s,
+            truechimers,
+            voters,
+        };
+        let text = format!(
+            "{name} measured its sources anew and says: this clock is {} {direction}, give or take {}.",
+            seconds(tracking.correction_s.abs()),
+            seconds(bound)
+        );
+        (Some(outcome), ExitStatus::Done, text)
+    } else {
+        let text =
+            format!("{name} measured its sources anew, but is not synchronised to any of them.");
+        (None, ExitStatus::NotHeld, text)
+    };
+    let mut findings = Vec::new();
+    if result.is_none() {
+        findings.push(Finding::error(format!("{name} follows no source")).next("clockbox sources"));
+    }
+    SyncReport {
+        origin: Origin {
+            kind: OriginKind::Daemon,
+            path: None,
+            reason: format!(
+                "those of {name} (process {}), which holds the clock",
+                daemon.pid
+            ),
+        },
+        sources: rows,
+        result,
+        action: if result.is_some() {
+            Action::None
+        } else {
+            Action::NoAnswer
+        },
+        text,
+        daemon: Some(row(daemon)),
+        before: None,
+        after: None,
+        rtc: None,
+        took_s: 0.0,
+        packets: 0,
+        findings,
+        dry_run: false,
+        status,
+    }
+}
+
+fn source_row(source: &Source, name: Option<&str>) -> SourceRow {
+    let (verdict, text) = match source.mark() {
+        '*' => (Verdict::Selected, None),
+        '+' => (Verdict::Combined, None),
+        '-' => (Verdict::Outlier, None),
+        'x' => (
+            Verdict::Falseticker,
+            Some("contradicts the majority; it is not used"),
+        ),
+        '~' => (
+            Verdict::TooVariable,
+            Some("varies too much to be used; that often passes in some minutes"),
+        ),
+        _ if source.reach == 0 => (Verdict::Silent, Some("does not answer")),
+        _ => (
+            Verdict::Unusable,
+            Some("is not usable yet: it needs more samples, or says that it is not synchronised"),
+        ),
+    };
+    let address = source.address.to_string();
+    let measured = source.since_sample.is_some();
+    SourceRow {
+        name: name.map_or_else(|| address.clone(), str::to_owned),
+        address: Some(address),
+        verdict,
+        text: text.map(str::to_owned),
+        stratum: u8::try_from(source.stratum).ok(),
+        offset_s: measured.then_some(source.offset_s),
+        root_distance_s: measured.then_some(source.error_s),
+        ..super::judge::empty("", 123, verdict)
+    }
+}
+
+/// Steps through the daemon what is large enough to step; the rest it slews by itself.
+fn correct(
+    report: &mut SyncReport,
+    client: &mut Client,
+    policy: &Policy,
+    tracking: &Tracking,
+    name: &str,
+) -> Result<(), Failure> {
+    let offset = tracking.correction_s;
+    // What the daemon still has to slew is known exactly: only the policy's sizes count.
+    match correction::decide(offset, 0.0, 0.0, policy) {
+        Correction::Step => {
+            command(client, &Request::MakeStep, name)?;
+            report.action = Action::Daemon;
+            report.text = format!("{} It was stepped by {name}.", report.text);
+        }
+        Correction::Slew => {
+            report.text = format!("{} {name} is slewing that away.", report.text);
+        }
+        Correction::Nothing(_) => report.text = format!("{} Nothing to change.", report.text),
+        Correction::Refuse => {
+            report.action = Action::TooLarge;
+            report.status = ExitStatus::NotHeld;
+            let limit = seconds(policy.max_offset);
+            report.text = format!(
+                "{} That is more than --max-offset ({limit}): it was not stepped.",
+                report.text
+            );
+            report.findings.push(
+                Finding::error("an offset this large is either a clock that was never set or servers that lie; compare with another clock first")
+                    .next("clockbox sync --force"),
+            );
+        }
+    }
+    Ok(())
+}
