@@ -5,7 +5,7 @@
 //! Each argument is a server: `ADDRESS:PORT[,WORD…]`. Words: `offset=S` (its clock is that far
 //! ahead), `delay=S` (round trip), `jitter=S` (up to that much more, each way), `loss=P` (0 to 1),
 //! `stratum=N`, `dispersion=S`, `leap=N`, `kiss=CODE`, `garbage`, `short`, `forged`, `mode=N`, `zero`, `twice`,
-//! `silent`, and `relay=ADDRESS:PORT` (a real server behind that delay and loss). It prints a line
+//! `silent`, `anchored` (its clock goes on from the start, whatever is done to this machine's), and `relay=ADDRESS:PORT` (a real server behind that delay and loss). It prints a line
 //! when all are ready, and ends after `--seconds N` (default 600) or when standard input closes.
 #![allow(
     clippy::disallowed_methods,
@@ -41,6 +41,8 @@ struct Spec {
     fault: Option<String>,
     mode: u8,
     relay: Option<SocketAddr>,
+    /// Its clock goes on from the start of the program, whatever is done to this machine's.
+    anchored: bool,
 }
 
 struct Server {
@@ -94,6 +96,7 @@ fn parse(word: &str) -> (SocketAddr, Spec) {
             "mode" => spec.mode = value.parse().unwrap(),
             "kiss" => spec.kiss = Some(value.as_bytes().try_into().unwrap()),
             "relay" => spec.relay = Some(value.parse().unwrap()),
+            "anchored" => spec.anchored = true,
             fault => spec.fault = Some(fault.to_owned()),
         }
     }
@@ -175,6 +178,7 @@ fn main() {
 /// Serves until the seconds are over or standard input closes.
 fn serve(servers: &[Server], seconds: f64) {
     let start = sys::clock::monotonic();
+    let anchor = (sys::clock::now(), sys::clock::monotonic_raw());
     let (mut later, mut relayed): (Vec<Later>, Vec<Relayed>) = (Vec::new(), Vec::new());
     let input = std::io::stdin();
     let mut buffer = [0; 4096];
@@ -212,7 +216,13 @@ fn serve(servers: &[Server], seconds: f64) {
                     });
                     continue;
                 }
-                let arrived = sys::clock::now().plus(NtpDuration::from_seconds(out));
+                let here = match spec.anchored {
+                    true => anchor.0.plus(NtpDuration::from_seconds(
+                        sys::clock::monotonic_raw().seconds_since(anchor.1),
+                    )),
+                    false => sys::clock::now(),
+                };
+                let arrived = here.plus(NtpDuration::from_seconds(out));
                 for bytes in answer(&buffer[..n], spec, arrived) {
                     if chance() >= spec.loss {
                         let at = now.plus_seconds(out + back);

@@ -32,6 +32,13 @@ pub fn since_boot() -> Monotonic {
     Monotonic::from_nanos(seconds.unsigned_abs() * 1_000_000_000 + u64::from(nanos))
 }
 
+/// The monotonic clock that nobody steers, not even in rate.
+#[must_use]
+pub fn monotonic_raw() -> Monotonic {
+    let (seconds, nanos) = read(ClockId::CLOCK_MONOTONIC_RAW);
+    Monotonic::from_nanos(seconds.unsigned_abs() * 1_000_000_000 + u64::from(nanos))
+}
+
 fn read(clock: ClockId) -> (i64, u32) {
     // These clocks cannot fail to be read (clock_gettime(2)); the epoch is the honest answer else.
     clock_gettime(clock).map_or((0, 0), |t| {

@@ -175,7 +175,7 @@ fn the_time_limit_ends_name_look_ups_too() {
     let json = ran.json();
     assert_eq!(ran.status, 2);
     let took = json["took_s"].as_f64().unwrap();
-    assert!((0.3..3.0).contains(&took), "{json}");
+    assert!((0.25..3.0).contains(&took), "{json}");
 }
 
 #[test]

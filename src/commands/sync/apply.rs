@@ -140,6 +140,12 @@ fn not_permitted(report: &mut SyncReport, measured: &str) {
     report.findings.push(Finding::error(text).next(next));
 }
 
+/// This machine's clock as it is now, when the kernel tells.
+#[must_use]
+pub fn clock_row() -> Option<ClockRow> {
+    SystemClock.state().ok().map(row)
+}
+
 fn row(state: ClockState) -> ClockRow {
     ClockRow {
         time: format::rfc3339(state.unix.0, state.unix.1),

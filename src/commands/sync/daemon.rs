@@ -1,6 +1,7 @@
 //! When a daemon holds the clock: it is named, not fought. chronyd is asked to do the job itself
 //! (`burst`, wait, `makestep`) over its own socket.
 
+use super::apply;
 use crate::commands::Context;
 use crate::engine::correction;
 use crate::engine::correction::Correction;
@@ -104,6 +105,7 @@ pub fn through(
     context: &Context,
 ) -> Result<SyncReport, Failure> {
     let start = sys::clock::monotonic();
+    let before = apply::clock_row();
     let name = daemon.kind.word();
     let sockets: &[&str] = if daemon.kind == Kind::Clockbox {
         &[CLOCKBOX_SOCKET]
@@ -122,6 +124,10 @@ pub fn through(
     let mut report = report(daemon, &sources(&mut client, name)?, &tracking);
     if tracking.synchronised() {
         correct(&mut report, &mut client, policy, &tracking, name)?;
+    }
+    report.before = before;
+    if report.action == Action::Daemon {
+        report.after = apply::clock_row();
     }
     report.took_s = sys::clock::monotonic().seconds_since(start);
     Ok(report)
