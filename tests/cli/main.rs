@@ -10,5 +10,7 @@
 mod cloud;
 mod frame;
 mod mock;
+mod net;
 mod run;
 mod sync;
+mod sync_peers;
