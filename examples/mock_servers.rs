@@ -189,7 +189,8 @@ fn serve(servers: &[Server], seconds: f64) {
         }
         send_due(servers, &relayed, &mut later, now);
         let next = later.iter().map(|l| l.at).min();
-        let wait = next.map_or(1000, |at| at.millis_from(now)).min(1000);
+        // poll(2) counts whole milliseconds: the last one of a delay is spent looking again.
+        let wait = next.map_or(1000, |at| at.millis_from(now).saturating_sub(1)).min(1000);
         let mut fds = vec![input.as_fd()];
         fds.extend(servers.iter().map(|s| s.socket.as_fd()));
         fds.extend(relayed.iter().map(|r| r.socket.as_fd()));
@@ -257,7 +258,6 @@ fn serve(servers: &[Server], seconds: f64) {
 
 fn send_due(servers: &[Server], relayed: &[Relayed], later: &mut Vec<Later>, now: Monotonic) {
     later.retain(|packet| {
-        // poll(2) counts milliseconds: the last part of one is waited for here.
         if packet.at.seconds_since(now) > 0.0 {
             return true;
         }
