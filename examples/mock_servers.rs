@@ -190,7 +190,9 @@ fn serve(servers: &[Server], seconds: f64) {
         send_due(servers, &relayed, &mut later, now);
         let next = later.iter().map(|l| l.at).min();
         // poll(2) counts whole milliseconds: the last one of a delay is spent looking again.
-        let wait = next.map_or(1000, |at| at.millis_from(now).saturating_sub(1)).min(1000);
+        let wait = next
+            .map_or(1000, |at| at.millis_from(now).saturating_sub(1))
+            .min(1000);
         let mut fds = vec![input.as_fd()];
         fds.extend(servers.iter().map(|s| s.socket.as_fd()));
         fds.extend(relayed.iter().map(|r| r.socket.as_fd()));

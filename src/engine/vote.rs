@@ -48,12 +48,17 @@ pub struct Agreement {
     pub truechimers: usize,
 }
 
-/// The common interval of the largest majority clique (RFC 5905 §11.2.1), `None` when there is no
-/// majority that agrees.
+/// The common interval of the largest majority clique, `None` when there is no majority that agrees.
+///
+/// RFC 5905 §11.2.1 wants, besides overlapping intervals, that no more midpoints lie outside the
+/// common interval than there are falsetickers. That finds a liar whose wide interval still reaches
+/// the others; but where paths are noisier than the root distances are wide it finds nobody at all,
+/// although all intervals overlap. So its condition is tried first, and where it finds no majority,
+/// overlapping alone (Marzullo's) decides, as in ntpd and chronyd: the truth lies in the overlap of
+/// truthful intervals either way.
 #[must_use]
 pub fn intersect(candidates: &[Candidate]) -> Option<(f64, f64)> {
-    let m = candidates.len();
-    let mut edges: Vec<(f64, i32)> = Vec::with_capacity(m * 3);
+    let mut edges: Vec<(f64, i32)> = Vec::with_capacity(candidates.len() * 3);
     for c in candidates {
         edges.push((c.offset - c.root_distance, -1));
         edges.push((c.offset, 0));
@@ -61,12 +66,16 @@ pub fn intersect(candidates: &[Candidate]) -> Option<(f64, f64)> {
     }
     // Where edges coincide, intervals that touch intersect: lower edges first, upper ones last.
     edges.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    clique(&edges, candidates.len(), true).or_else(|| clique(&edges, candidates.len(), false))
+}
+
+fn clique(edges: &[(f64, i32)], m: usize, midpoints: bool) -> Option<(f64, f64)> {
     for allow in (0..m).take_while(|allow| 2 * allow < m) {
         let needed = i32::try_from(m - allow).ok()?;
         let (low, below) = scan(edges.iter().copied(), needed, -1);
         let (high, above) = scan(edges.iter().rev().copied(), needed, 1);
         if let (Some(low), Some(high)) = (low, high)
-            && below + above <= allow
+            && (!midpoints || below + above <= allow)
             && low <= high
         {
             return Some((low, high));
@@ -224,6 +233,30 @@ mod tests {
         let agreed = vote(&[source(3.0, 0.02)]).expect("agrees with itself");
         assert_eq!(agreed.roles, [Role::Selected]);
         assert!((agreed.bound - 0.02).abs() < 1e-12 && (agreed.offset - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn overlapping_intervals_agree_even_when_their_middles_are_apart() {
+        let all = [
+            source(34.984, 0.028),
+            source(35.016, 0.019),
+            source(35.006, 0.009),
+        ];
+        let agreed = vote(&all).expect("all three overlap");
+        assert_eq!(agreed.truechimers, 3);
+        assert!((34.997..35.012).contains(&agreed.offset), "{agreed:?}");
+    }
+
+    #[test]
+    fn a_wide_liar_that_reaches_the_others_is_still_found() {
+        let all = [
+            source(0.0, 0.06),
+            source(0.001, 0.06),
+            source(-0.001, 0.06),
+            source(0.1, 0.06),
+        ];
+        let agreed = vote(&all).expect("three agree closely");
+        assert!(agreed.offset.abs() < 0.02, "{agreed:?}");
     }
 
     #[test]

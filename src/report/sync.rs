@@ -446,5 +446,10 @@ impl SyncReport {
 /// How long the kernel takes to slew an offset away at its 500 ppm, in words.
 #[must_use]
 pub fn slew_time(offset: f64) -> String {
-    age(offset.abs() / 500e-6)
+    let time = offset.abs() / 500e-6;
+    if time < 10.0 {
+        seconds(time)
+    } else {
+        age(time)
+    }
 }

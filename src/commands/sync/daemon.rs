@@ -15,6 +15,7 @@ use crate::proto::cmdmon::request::Burst;
 use crate::proto::cmdmon::request::Request;
 use crate::report::finding::Finding;
 use crate::report::format::seconds;
+use crate::report::format::signed_seconds;
 use crate::report::sync::Action;
 use crate::report::sync::DaemonRow;
 use crate::report::sync::Origin;
@@ -37,6 +38,10 @@ use crate::time::Monotonic;
 /// Good samples of a burst, and requests after which it ends all the same: chronyd takes them two
 /// seconds apart.
 const BURST: (i32, i32) = (4, 8);
+
+/// The clock was moved if it and the raw monotonic clock are this far apart after the measurement,
+/// seconds: more than oscillators differ in that time.
+const MOVED: f64 = 0.005;
 
 /// The daemon that holds the clock, if one is seen.
 #[must_use]
@@ -105,6 +110,7 @@ pub fn through(
     context: &Context,
 ) -> Result<SyncReport, Failure> {
     let start = sys::clock::monotonic();
+    let (clock, raw) = (sys::clock::now(), sys::clock::monotonic_raw());
     let before = apply::clock_row();
     let name = daemon.kind.word();
     let sockets: &[&str] = if daemon.kind == Kind::Clockbox {
@@ -124,6 +130,17 @@ pub fn through(
     let mut report = report(daemon, &sources(&mut client, name)?, &tracking);
     if tracking.synchronised() {
         correct(&mut report, &mut client, policy, &tracking, name)?;
+    }
+    // The daemon may have stepped or slewed by itself while it measured.
+    let passed = sys::clock::monotonic_raw().seconds_since(raw);
+    let moved = sys::clock::now().since(clock).seconds() - passed;
+    if moved.abs() > MOVED {
+        report.action = Action::Daemon;
+        report.text = format!(
+            "{} In the meantime {name} moved it by {}.",
+            report.text,
+            signed_seconds(moved)
+        );
     }
     report.before = before;
     if report.action == Action::Daemon {
