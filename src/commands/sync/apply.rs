@@ -35,6 +35,13 @@ pub fn apply(
     let mut clock = SystemClock;
     report.daemon = holder.map(daemon::row);
     report.before = clock.state().ok().map(row);
+    if holder.is_none() && sys::timex::read().is_ok_and(|k| k.pll() && k.synchronised()) {
+        report.findings.push(Finding::warning(
+            "the kernel's own control loop is on and says that it is synchronised, yet no time daemon \
+             is to be seen here: one has ended, or runs where this process cannot see it (another \
+             container, hidden processes)",
+        ));
+    }
     let Some(result) = report.result else {
         return Ok(());
     };

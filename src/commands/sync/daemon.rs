@@ -118,7 +118,7 @@ pub fn through(
     } else {
         CHRONY_SOCKETS
     };
-    let mut client = connect(sockets, name)?;
+    let mut client = connect(sockets, name, patience(deadline))?;
     let burst = Burst {
         mask: Default::default(),
         address: Default::default(),
@@ -150,8 +150,16 @@ pub fn through(
     Ok(report)
 }
 
-fn connect(sockets: &[&str], name: &str) -> Result<Client, Failure> {
-    let client = Client::local(sockets, 1.0).map_err(|e| asked(&e, name))?;
+/// Seconds for a question: one, or what is left.
+#[must_use]
+pub fn patience(deadline: Monotonic) -> f64 {
+    deadline
+        .seconds_since(sys::clock::monotonic())
+        .clamp(0.02, 1.0)
+}
+
+fn connect(sockets: &[&str], name: &str, patience: f64) -> Result<Client, Failure> {
+    let client = Client::local(sockets, patience).map_err(|e| asked(&e, name))?;
     if matches!(client.endpoint(), Endpoint::Udp(_)) {
         return Err(Failure::new(
             ExitStatus::NoPermission,

@@ -48,7 +48,7 @@ struct Look {
 pub fn wait(max_error: f64, deadline: Monotonic, context: &Context) -> Result<SyncReport, Failure> {
     let start = sys::clock::monotonic();
     loop {
-        let look = look()?;
+        let look = look(daemon::patience(deadline))?;
         let right = look.error.is_some_and(|error| error <= max_error);
         let now = sys::clock::monotonic();
         if right || now >= deadline {
@@ -60,7 +60,7 @@ pub fn wait(max_error: f64, deadline: Monotonic, context: &Context) -> Result<Sy
     }
 }
 
-fn look() -> Result<Look, Failure> {
+fn look(patience: f64) -> Result<Look, Failure> {
     let running = daemons::running().unwrap_or_default();
     let steering = |d: &&Running| d.kind.disciplines();
     let holder = daemons::holding_clock(&running).first().copied();
@@ -74,8 +74,8 @@ fn look() -> Result<Look, Failure> {
         });
     };
     let look = match daemon.kind {
-        Kind::Chronyd => by_socket(daemon, CHRONY_SOCKETS),
-        Kind::Clockbox => by_socket(daemon, &[CLOCKBOX_SOCKET]),
+        Kind::Chronyd => by_socket(daemon, CHRONY_SOCKETS, patience),
+        Kind::Clockbox => by_socket(daemon, &[CLOCKBOX_SOCKET], patience),
         _ => by_kernel(daemon)?,
     };
     Ok(Look {
@@ -84,7 +84,7 @@ fn look() -> Result<Look, Failure> {
     })
 }
 
-fn by_socket(daemon: &Running, sockets: &[&str]) -> Look {
+fn by_socket(daemon: &Running, sockets: &[&str], patience: f64) -> Look {
     let name = daemon.kind.word();
     let silent = |why: String| Look {
         daemon: None,
@@ -92,7 +92,7 @@ fn by_socket(daemon: &Running, sockets: &[&str]) -> Look {
         error: None,
         why,
     };
-    let mut client = match Client::local(sockets, 1.0) {
+    let mut client = match Client::local(sockets, patience) {
         Ok(client) => client,
         Err(e) => return silent(format!("{name} runs but cannot be asked: {e}")),
     };
