@@ -27,9 +27,12 @@ use std::path::PathBuf;
 /// Measure several servers at once, let them vote, set the clock, and say how sure it is
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Servers to ask: HOST, HOST:PORT or [IPv6]:PORT; without any, this machine's configuration,
-    /// then its cloud's time service, then pool.ntp.org
-    #[arg(value_name = "SERVER")]
+    /// Servers to ask.
+    #[arg(
+        value_name = "SERVER",
+        help = "Servers to ask: HOST, HOST:PORT or [IPv6]:PORT; without any, those of this machine's \
+                configuration, then its cloud's time service, then pool.ntp.org"
+    )]
     servers: Vec<String>,
     /// A name with several servers, each of which has a vote
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
