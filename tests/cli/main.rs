@@ -14,3 +14,6 @@ mod net;
 mod run;
 mod sync;
 mod sync_peers;
+mod timezone;
+mod timezone_images;
+mod timezone_kill;

@@ -1,0 +1,37 @@
+//! `clockbox timezone set | show | list`: a machine's zone, right in every place that its
+//! distribution reads.
+
+mod facts;
+pub mod list;
+mod machine;
+mod old;
+mod page;
+mod plan;
+mod restart;
+pub mod set;
+pub mod show;
+mod text;
+
+/// Set, show or list time zones (alone: show)
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[group(skip)]
+pub struct Args {
+    /// What to do; show when it is left out.
+    #[command(subcommand)]
+    pub leaf: Option<Leaf>,
+    /// The options of show.
+    #[command(flatten)]
+    pub show: show::Args,
+}
+
+/// What to do with zones.
+#[derive(Debug, clap::Subcommand)]
+pub enum Leaf {
+    /// `timezone set`.
+    Set(set::Args),
+    /// `timezone show`.
+    Show(show::Args),
+    /// `timezone list`.
+    List(list::Args),
+}
