@@ -17,3 +17,5 @@ mod sync_peers;
 mod timezone;
 mod timezone_images;
 mod timezone_kill;
+mod timezone_machine;
+mod timezone_oracle;

@@ -1,6 +1,7 @@
 //! `clockbox timezone set` killed, and refused, at every system call from the first that writes to
 //! the last: what stands afterwards is all old or all new. strace does the killing.
 
+use crate::net::skip;
 use crate::run::run;
 use crate::timezone_images::LAYOUTS;
 use crate::timezone_images::Layout;
@@ -18,7 +19,7 @@ fn strace_works() -> bool {
         .stderr(Stdio::null());
     let works = strace.status().is_ok_and(|status| status.success());
     if !works {
-        println!("SKIPPED: no strace here, or it may not trace (apt-get install strace)");
+        skip("no strace here, or it may not trace (apt-get install strace)");
     }
     works
 }
