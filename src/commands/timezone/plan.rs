@@ -62,7 +62,7 @@ pub(super) fn plan(machine: &Machine, wanted: &Wanted<'_>) -> Result<Plan, Failu
         possible(machine, &change.path)?;
     }
     if let Some(how) = machine.declared().filter(|_| !plan.changes.is_empty()) {
-        return Err(declared(machine, how, wanted.name));
+        return Err(declared(how, wanted.name));
     }
     Ok(plan)
 }
@@ -71,7 +71,7 @@ fn texts(machine: &Machine, wanted: &Wanted<'_>, plan: &mut Plan) -> Result<(), 
     let mut edited: Vec<(&Text, String)> = Vec::new();
     for text in &machine.texts {
         if text.directory {
-            return Err(directory(machine, text));
+            return Err(directory(text));
         }
         let before = edited.iter().position(|(known, _)| known.real == text.real);
         let current = before
@@ -172,24 +172,24 @@ fn link(machine: &Machine, zone: &str, found: &Found, plan: &mut Plan) -> String
         if machine.database.has(&database.to_string_lossy(), zone) {
             return format!("{directory}{zone}");
         }
-        if database == Path::new("/etc/zoneinfo") {
-            if let Ok(real) = rooted::resolve(&machine.root, &database.join(zone)) {
-                plan.diff += &format!("--- /dev/null\n+++ /etc/zoneinfo/{zone}: new file\n");
-                plan.places.push(SetPlace {
-                    path: format!("/etc/zoneinfo/{zone}"),
-                    now: format!("copy of {}/{zone}", found.directory),
-                    changed: true,
-                });
-                plan.changes.insert(
-                    0,
-                    Change {
-                        path: real,
-                        new: New::Content(found.bytes.clone(), 0o644),
-                        like: Some(found.real.clone()),
-                    },
-                );
-                return format!("{directory}{zone}");
-            }
+        if database == Path::new("/etc/zoneinfo")
+            && let Ok(real) = rooted::resolve(&machine.root, &database.join(zone))
+        {
+            plan.diff += &format!("--- /dev/null\n+++ /etc/zoneinfo/{zone}: new file\n");
+            plan.places.push(SetPlace {
+                path: format!("/etc/zoneinfo/{zone}"),
+                now: format!("copy of {}/{zone}", found.directory),
+                changed: true,
+            });
+            plan.changes.insert(
+                0,
+                Change {
+                    path: real,
+                    new: New::Content(found.bytes.clone(), 0o644),
+                    like: Some(found.real.clone()),
+                },
+            );
+            return format!("{directory}{zone}");
         }
     }
     let relative = match &local.is {
@@ -304,7 +304,7 @@ pub(super) fn may(machine: &Machine, plan: &Plan, zone: &str) -> Result<(), Fail
     Ok(())
 }
 
-fn directory(machine: &Machine, text: &Text) -> Failure {
+fn directory(text: &Text) -> Failure {
     let text_path = text.path;
     let real = text.real.display();
     let mut hint = format!("rmdir {real}; then again");
@@ -313,7 +313,6 @@ fn directory(machine: &Machine, text: &Text) -> Failure {
                 host has no such file)"
             .to_owned();
     }
-    let _ = machine;
     let message =
         format!("{text_path}: it is a directory, so it can name no zone; nothing was changed");
     Failure::new(ExitStatus::Config, message)
@@ -321,7 +320,7 @@ fn directory(machine: &Machine, text: &Text) -> Failure {
         .target(text_path)
 }
 
-fn declared(machine: &Machine, how: &str, zone: &str) -> Failure {
+fn declared(how: &str, zone: &str) -> Failure {
     let (text, hint) = if how == "nix" {
         (
             "NixOS makes it from the configuration, and would undo the change; nothing was changed",
@@ -337,7 +336,6 @@ fn declared(machine: &Machine, how: &str, zone: &str) -> Failure {
             ),
         )
     };
-    let _ = machine;
     Failure::new(ExitStatus::Config, format!("/etc/localtime: {text}"))
         .hint(hint)
         .target("/etc/localtime")

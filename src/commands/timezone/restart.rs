@@ -1,6 +1,5 @@
 //! Restarting services that were asked for by name, through whichever manager runs them.
 
-use super::machine::Machine;
 use super::old;
 use crate::commands::Context;
 use crate::exit::ExitStatus;
@@ -37,15 +36,12 @@ pub(super) struct Service {
 ///
 /// # Errors
 /// When one is not there: it would be found out too late otherwise.
-pub(super) fn check(names: &[String], machine: &Machine) -> Result<Vec<Service>, Failure> {
+pub(super) fn check(names: &[String]) -> Result<Vec<Service>, Failure> {
     let names = names.iter().map(|name| old::service(name.trim()));
-    names
-        .filter(|name| !name.is_empty())
-        .map(|name| find(name, machine))
-        .collect()
+    names.filter(|name| !name.is_empty()).map(find).collect()
 }
 
-fn find(name: &str, _: &Machine) -> Result<Service, Failure> {
+fn find(name: &str) -> Result<Service, Failure> {
     let good = |c: char| c.is_ascii_alphanumeric() || "._-@:\\".contains(c);
     let valid = name.chars().all(good) && !name.starts_with(['-', '.']);
     let exists = |path: String| files::exists(Path::new(&path));

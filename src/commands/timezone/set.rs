@@ -64,7 +64,7 @@ impl Command for Args {
         if !self.dry_run {
             plan::may(&machine, &plan, &self.zone)?;
         }
-        let services = restart::check(&self.restart, &machine)?;
+        let services = restart::check(&self.restart)?;
         let mut report = self.report(&machine, &wanted, &plan, now);
         let changed = !plan.changes.is_empty();
         if changed && !self.dry_run {
