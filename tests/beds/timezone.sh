@@ -21,6 +21,7 @@ trap '"$BED" down $bed; rm -rf "$share"' EXIT
 cp "$CLOCKBOX" "$share/clockbox"
 export SHARE=$share
 failures=0
+skipped=0
 
 in_bed() { "$BED" exec $bed "$@"; }
 clockbox() { in_bed /host/clockbox timezone "$@"; }
@@ -47,6 +48,13 @@ json() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
 for suite; do
     echo "== $suite"
     "$BED" up $bed "$suite" || skip "$suite does not boot here"
+    if ! clockbox --help >/dev/null 2>&1; then
+        # Debian 11 has an older C library than a dynamic build may want.
+        echo "  SKIPPED: $CLOCKBOX does not run on $suite; a static build does"
+        skipped=1
+        "$BED" down $bed
+        continue
+    fi
     in_bed sh -c 'cp /bin/sleep /usr/local/sbin/cron && cat >/etc/systemd/system/cron.service' <<'UNIT'
 [Service]
 ExecStart=/usr/local/sbin/cron infinity
@@ -83,7 +91,10 @@ UNIT
     show=$(clockbox show) || true
     [ "$(in_bed sh -c '[ ! -f /etc/timezone ] || head -n 1 /etc/timezone')" != Japan ] ||
         has "the stale /etc/timezone" "$show" "/etc/timezone says Japan, but programs use Europe/Berlin"
-    clockbox set America/New_York >/dev/null
+    # timedated still runs, and shows what it read at its start: it is named too.
+    set=$(clockbox set America/New_York --json)
+    has "processes with the old zone" "$set" '"service":"systemd-timedated"'
+    clockbox set America/New_York --restart systemd-timedated >/dev/null
     is "the link keeps its style" "$(in_bed readlink /etc/localtime)" ../usr/share/zoneinfo/America/New_York
     everything_says America/New_York "$(TZ=America/New_York date +%Z)"
 
@@ -99,3 +110,4 @@ UNIT
 done
 [ "$failures" = 0 ] || { echo "$failures failures"; exit 1; }
 echo "all agree"
+[ "$skipped" = 0 ] || exit 77

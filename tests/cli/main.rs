@@ -17,5 +17,6 @@ mod sync_peers;
 mod timezone;
 mod timezone_images;
 mod timezone_kill;
+mod timezone_live;
 mod timezone_machine;
 mod timezone_oracle;
