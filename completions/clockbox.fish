@@ -72,9 +72,9 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fi
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "set" -d '`timezone set`'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "show" -d '`timezone show`'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "list" -d '`timezone list`'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "set" -d 'Set this machine\'s time zone in every place that its distribution reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "show" -d 'Show the time zone, how it is known, and what disagrees with it'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "list" -d 'List time zones and the time there'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l root -d 'Set the zone of the image that is mounted here, by its own zone database' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l restart -d 'Restart these services if they began before the change' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''

@@ -341,7 +341,7 @@ fn show_finds_every_disagreement_and_the_command_that_mends_it() {
     assert_eq!(json["rtc"]["said_by"], "/etc/adjtime");
     let findings = texts(&json["findings"]);
     for words in [
-        "/etc/timezone says Europe/Berlin, but programs use Etc/UTC",
+        "/etc/timezone says Europe/Berlin, but programs use Etc/UTC (if Europe/Berlin is right",
         "clockbox timezone set Etc/UTC --root",
         "/etc/environment sets TZ=America/New_York",
         "battery-backed clock keeps local time",

@@ -53,12 +53,17 @@ pub(super) fn version(database: &Database) -> Option<String> {
     Some(version.trim().to_owned()).filter(|v| !v.is_empty())
 }
 
-/// Which countries zones are in: zone1970.tab, else the older zone.tab.
+/// Which countries zones are in: those of zone1970.tab, and the zones of single countries that
+/// only the older zone.tab has (Europe/Zagreb).
 pub(super) fn rows(database: &Database) -> Vec<table::Row> {
-    let text = database
-        .table("zone1970.tab")
-        .or_else(|| database.table("zone.tab"));
-    table::rows(&text.unwrap_or_default())
+    let read = |name| table::rows(&database.table(name).unwrap_or_default());
+    let mut rows = read("zone1970.tab");
+    for older in read("zone.tab") {
+        if !rows.iter().any(|row| row.name == older.name) {
+            rows.push(older);
+        }
+    }
+    rows
 }
 
 /// True when it is a zone's name by the built-in list.

@@ -28,10 +28,10 @@ pub struct Args {
 /// What to do with zones.
 #[derive(Debug, clap::Subcommand)]
 pub enum Leaf {
-    /// `timezone set`.
+    /// Set this machine's time zone in every place that its distribution reads
     Set(set::Args),
-    /// `timezone show`.
+    /// Show the time zone, how it is known, and what disagrees with it
     Show(show::Args),
-    /// `timezone list`.
+    /// List time zones and the time there
     List(list::Args),
 }

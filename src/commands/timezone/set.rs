@@ -139,6 +139,10 @@ fn wanted<'a>(machine: &Machine, zone: &'a str, now: i64) -> Result<Wanted<'a>, 
             .hint(facts::hint(database, zone, &root, now))
             .target(zone)
     };
+    if zone.is_empty() {
+        let hint = format!("clockbox timezone list{root}   shows all zones");
+        return Err(Failure::usage("ZONE: it is empty").hint(hint).target(zone));
+    }
     name::check(zone).map_err(unknown)?;
     let found = match database.read(zone, tzif::LIMIT) {
         Ok(found) => found,
@@ -288,7 +292,10 @@ fn findings(machine: &Machine, wanted: &Wanted<'_>, plan: &Plan, now: i64) -> Ve
     }
     let adjtime = super::machine::text(&machine.root, "/etc/adjtime");
     let local = adjtime.as_deref().and_then(adjtime::mode) == Some(adjtime::Rtc::Local);
-    if local && !plan.changes.is_empty() {
+    let offset = |zone: &Zone| zone.at(now).offset_s;
+    let before = machine.zone().as_ref().map_or(0, offset);
+    let after = wanted.found.as_ref().map_or(0, |(_, zone)| offset(zone));
+    if local && before != after && !plan.changes.is_empty() {
         all.push(
             Finding::warning(
                 "the battery-backed clock keeps local time (/etc/adjtime): it still shows that of \

@@ -66,6 +66,7 @@ impl Command for Args {
         Ok(ShowReport {
             findings: Findings::of(&machine, &current, zone.as_ref(), tz.as_deref(), now),
             places: places(&machine, &current),
+            dangling: dangling(&machine),
             zone: current.zone,
             alias_of,
             known_by: current.known_by,
@@ -138,6 +139,15 @@ fn by_content(machine: &Machine) -> Current {
         known_by,
         equal,
     }
+}
+
+/// /etc/localtime is a link to a file that is not there, and not to UTC, which needs none.
+fn dangling(machine: &Machine) -> bool {
+    let linked = match &machine.localtime.is {
+        Is::Link { zone, .. } => !matches!(zone.as_str(), "UTC" | "Etc/UTC"),
+        _ => false,
+    };
+    linked && machine.localtime.bytes.is_none()
 }
 
 fn places(machine: &Machine, current: &Current) -> Vec<Place> {
@@ -214,7 +224,7 @@ impl<'a> Findings<'a> {
             root: machine.root_option(),
             all: Vec::new(),
         };
-        findings.localtime(current, zone);
+        findings.localtime(current, zone, now);
         for text in &machine.texts {
             findings.text(text, current, zone);
         }
@@ -227,15 +237,12 @@ impl<'a> Findings<'a> {
         format!("clockbox timezone set {zone}{}", self.root)
     }
 
-    fn localtime(&mut self, current: &Current, zone: Option<&Zone>) {
+    fn localtime(&mut self, current: &Current, zone: Option<&Zone>, now: i64) {
         let path = self.machine.localtime.path.display().to_string();
         let install = self.machine.os.install_tzdata();
         let name = current.zone.clone();
         match &self.machine.localtime.is {
-            Is::Link { zone: linked, .. } if self.machine.localtime.bytes.is_none() => {
-                if matches!(linked.as_str(), "UTC" | "Etc/UTC") {
-                    return;
-                }
+            Is::Link { zone: linked, .. } if dangling(self.machine) => {
                 let known = self.machine.database.read(linked, tzif::LIMIT).is_ok();
                 let (why, next) = if known {
                     ("a place that is not there", self.set(linked))
@@ -245,7 +252,14 @@ impl<'a> Findings<'a> {
                         install.to_owned(),
                     )
                 } else {
-                    ("no zone", format!("clockbox timezone list{}", self.root))
+                    // Another place may say what was meant.
+                    let says = self.machine.texts.iter().filter_map(Text::says);
+                    let other = says.into_iter().find(|zone| facts::is_built_in(zone));
+                    let next = match other {
+                        Some(zone) => self.set(&zone),
+                        None => facts::hint(&self.machine.database, linked, &self.root, now),
+                    };
+                    ("no zone", next)
                 };
                 let text = format!("{path} points at {why} ({linked}): programs use UTC");
                 self.all.push(Finding::error(text).next(next));
@@ -288,7 +302,12 @@ impl<'a> Findings<'a> {
             self.all.push(Finding::warning(place).next(next));
             return;
         }
-        let used = current.zone.as_deref().unwrap_or("another zone");
+        let broken = dangling(self.machine);
+        let used = match current.zone.as_deref() {
+            _ if broken => "UTC",
+            Some(zone) => zone,
+            None => "another zone",
+        };
         let Some(said) = text.says() else {
             let place = format!("{} names no zone, where programs use {used}", text.path);
             self.all.push(Finding::warning(place).next(self.set(used)));
@@ -325,14 +344,15 @@ impl<'a> Findings<'a> {
         } else {
             ""
         };
-        let place = format!(
+        let mut place = format!(
             "{} says {said}{strange}, but programs use {used}",
             text.path
         );
-        let mut next = self.set(used);
-        if strange.is_empty() && text.form != Form::Rule {
-            next.push_str(&format!("   (or, if {said} is right: {})", self.set(&said)));
+        let valid = strange.is_empty() && text.form != Form::Rule;
+        if valid && !broken {
+            place.push_str(&format!(" (if {said} is right, set that)"));
         }
+        let next = self.set(if valid && broken { &said } else { used });
         self.all.push(Finding::warning(place).next(next));
     }
 

@@ -130,7 +130,7 @@ mod tests {
             ("utc", "UTC"),
             ("Europe/Kyvi", "Europe/Kyiv"),
             ("Asia/Calcuta", "Asia/Calcutta"),
-            ("buenos aires", "America/Buenos_Aires"),
+            ("buenos aires", "America/Argentina/Buenos_Aires"),
             ("US/Pacfic", "US/Pacific"),
         ] {
             assert_eq!(

@@ -6,8 +6,6 @@ use crate::report::Page;
 use crate::report::Report;
 use crate::report::finding;
 use crate::report::finding::Finding;
-use crate::report::table::Align;
-use crate::report::table::table;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -53,11 +51,7 @@ impl Report for ListReport {
     }
 
     fn render(&self, page: &Page) -> String {
-        let mut out = if page.width.is_none() {
-            self.plain()
-        } else {
-            self.columns(page)
-        };
+        let mut out = self.lines(page.width);
         if page.width.is_some() || self.zones.is_empty() {
             if !out.is_empty() && !self.findings.is_empty() {
                 out.push('\n');
@@ -69,45 +63,29 @@ impl Report for ListReport {
 }
 
 impl ListReport {
-    fn columns(&self, page: &Page) -> String {
-        if self.zones.is_empty() {
-            return String::new();
-        }
-        let columns = [
-            ("ZONE", Align::Left),
-            ("LOCAL TIME", Align::Left),
-            ("OFFSET", Align::Left),
-            ("", Align::Left),
-            ("IN", Align::Left),
-        ];
-        let row = |zone: &Listed| {
-            vec![
-                zone.zone.clone(),
-                minute(&zone.now),
-                super::offset(zone.now.offset_s),
-                zone.letters().to_owned(),
-                zone.place(),
-            ]
-        };
-        let rows: Vec<Vec<String>> = self.zones.iter().map(row).collect();
-        table(&columns, &rows, page)
-    }
-
-    /// For pipes: no heading, the name first, one zone a line.
-    fn plain(&self) -> String {
+    /// One zone a line, its name first. For people with a heading, and never wider than the page;
+    /// for pipes without either.
+    fn lines(&self, width: Option<u16>) -> String {
         let longest = self.zones.iter().map(|z| z.zone.len()).max().unwrap_or(0);
         let mut out = String::new();
-        for zone in &self.zones {
-            let line = format!(
-                "{:longest$}  {}  {}  {:5}  {}",
-                zone.zone,
-                minute(&zone.now),
-                super::offset(zone.now.offset_s),
-                zone.letters(),
-                zone.place()
-            );
-            out.push_str(line.trim_end());
+        let mut line = |name: &str, time: &str, offset: &str, letters: &str, place: &str| {
+            let line = format!("{name:longest$}  {time:9}  {offset:6}  {letters:5}  {place}");
+            let line = line.trim_end();
+            let room = width.map_or(usize::MAX, usize::from);
+            if line.chars().count() > room {
+                out.extend(line.chars().take(room.saturating_sub(1)).chain(['…']));
+            } else {
+                out.push_str(line);
+            }
             out.push('\n');
+        };
+        if width.is_some() && !self.zones.is_empty() {
+            line("ZONE", "TIME", "OFFSET", "", "IN");
+        }
+        for zone in &self.zones {
+            let time = minute(&zone.now);
+            let offset = super::offset(zone.now.offset_s);
+            line(&zone.zone, &time, &offset, zone.letters(), &zone.place());
         }
         out
     }
@@ -132,9 +110,10 @@ impl Listed {
     }
 }
 
-/// `Sun 2021-06-20 14:31`.
+/// `Sun 14:31`.
 fn minute(now: &Local) -> String {
-    let mut text = super::clock(now.unix, now.offset_s);
-    text.truncate(text.rfind(':').unwrap_or(text.len()));
-    text
+    let text = super::clock(now.unix, now.offset_s);
+    let day = text.split(' ').next().unwrap_or_default();
+    let time = text.rsplit(' ').next().unwrap_or_default();
+    format!("{day} {}", time.get(..5).unwrap_or_default())
 }

@@ -132,7 +132,7 @@ impl Report for SetReport {
     fn render(&self, page: &Page) -> String {
         let mut out = String::new();
         let mut lines = vec![("zone", self.zone_words())];
-        let changed = self.places.iter().any(|p| p.changed);
+        let changed = self.before != self.after;
         if let Some(before) = self.before.as_ref().filter(|_| changed) {
             lines.push(("before", before.words()));
         }

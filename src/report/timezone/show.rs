@@ -46,6 +46,9 @@ pub struct ShowReport {
     pub os: String,
     /// The image that was looked at; null for this machine.
     pub root: Option<String>,
+    /// /etc/localtime points at a file that is not there.
+    #[serde(skip)]
+    pub dangling: bool,
     /// What does not agree, and what mends it.
     pub findings: Vec<Finding>,
 }
@@ -128,18 +131,28 @@ impl ShowReport {
     fn zone_words(&self) -> String {
         let mut words = match (&self.zone, self.known_by) {
             (Some(zone), KnownBy::Default) => format!("{zone} (there is no /etc/localtime)"),
+            (Some(zone), KnownBy::Link) if self.dangling => {
+                format!("{zone}, which cannot be read: programs use UTC")
+            }
             (Some(zone), _) => zone.clone(),
             (None, _) => "unknown".to_owned(),
         };
         if let Some(target) = &self.alias_of {
             words.push_str(&format!(", another name for {target}"));
         }
-        if !self.equal_zones.is_empty() {
+        let target = self.alias_of.as_ref();
+        let others: Vec<&str> = self
+            .equal_zones
+            .iter()
+            .filter(|zone| Some(*zone) != target)
+            .map(String::as_str)
+            .collect();
+        if !others.is_empty() {
             let most = 4;
-            let shown = self.equal_zones.iter().take(most).cloned();
-            let mut equal = shown.collect::<Vec<_>>().join(", ");
-            if self.equal_zones.len() > most {
-                equal.push_str(&format!(" and {} more", self.equal_zones.len() - most));
+            let shown: Vec<&str> = others.iter().take(most).copied().collect();
+            let mut equal = shown.join(", ");
+            if others.len() > most {
+                equal.push_str(&format!(" and {} more", others.len() - most));
             }
             words.push_str(&format!(" (the copy equals also {equal})"));
         }
