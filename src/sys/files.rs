@@ -39,7 +39,9 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     if !kind.is_file() {
         return Err(failed(io::Error::other("not a regular file")));
     }
-    let mut bytes = Vec::new();
+    // Room for all of it and the end: two reads instead of many.
+    let room = usize::try_from(kind.len().min(limit)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(room + 1);
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;

@@ -48,7 +48,7 @@ pub struct Database {
 pub struct Found {
     /// The database's directory as it is called inside the root: `/usr/share/zoneinfo`.
     pub directory: &'static str,
-    /// The file itself, all links followed.
+    /// The file itself; in an image all links are followed.
     pub real: PathBuf,
     /// What is in it.
     pub bytes: Vec<u8>,
@@ -86,8 +86,7 @@ impl Database {
     pub fn read(&self, zone: &str, limit: u64) -> Result<Found, Error> {
         let mut last = Error::new("find", zone, io::Error::from(io::ErrorKind::NotFound));
         for (name, directory) in &self.directories {
-            let path = rooted::inside(&self.root, directory).join(zone);
-            let real = rooted::resolve(&self.root, &path)?;
+            let real = self.resolve(directory, zone)?;
             match files::read(&real, limit) {
                 Ok(bytes) => {
                     return Ok(Found {
@@ -101,6 +100,17 @@ impl Database {
             }
         }
         Err(last)
+    }
+
+    /// The zone's file with all links followed. Most zones' paths have none, and on this machine
+    /// the kernel follows them as well.
+    fn resolve(&self, directory: &Path, zone: &str) -> Result<PathBuf, Error> {
+        let plain = directory.join(zone);
+        let mut parts = plain.ancestors().take_while(|part| *part != directory);
+        if self.root == Path::new("/") || !parts.any(|part| files::link_target(part).is_some()) {
+            return Ok(plain);
+        }
+        rooted::resolve(&self.root, &rooted::inside(&self.root, &plain))
     }
 
     /// True when this directory (as called inside the root) has the zone.

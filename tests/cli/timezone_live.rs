@@ -117,11 +117,13 @@ ln -sf /usr/share/zoneinfo/Etc/UTC /etc/localtime
 cp "$(command -v sleep)" "$DIR/cron"
 "$DIR/cron" 60 & cron=$!
 python3 -c '
-import mmap, time
+import mmap, os, time
 file = open("/usr/share/zoneinfo/Etc/UTC", "rb")
 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+open(os.environ["DIR"] + "/mapped", "w").close()
 time.sleep(60)
 ' & mapper=$!
+for _ in $(seq 300); do [ -e "$DIR/mapped" ] && break || sleep 0.1; done
 sleep 2.1
 "$CLOCKBOX" timezone set Japan --json
 kill $cron $mapper

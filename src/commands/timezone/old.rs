@@ -52,7 +52,8 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Those of the processes that began before `since` (Unix seconds), one a service and program.
+/// Those of the processes that began before `since` (Unix seconds), of a service's processes of one
+/// program the first alone.
 pub(super) fn processes(all: &[Aged], since: i64) -> Vec<OldProcess> {
     let mut found: Vec<OldProcess> = Vec::new();
     for process in all.iter().filter(|process| process.started < since) {

@@ -12,6 +12,9 @@ use crate::report::format::wrap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+/// More processes than this are counted, unless `-v` is given.
+const MOST_PROCESSES: usize = 12;
+
 /// What was changed, and what keeps the old zone.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SetReport {
@@ -191,14 +194,20 @@ impl SetReport {
         }
         out.push_str("\nrunning since before the change, perhaps with the old zone:\n");
         let mut services: Vec<&str> = Vec::new();
-        for process in &self.old_zone_processes {
-            let line = format!("{} (PID {}): {}", process.name, process.pid, process.why);
-            out.push_str(&format!("  {}\n", wrap(&line, page.width, 2)));
+        for (index, process) in self.old_zone_processes.iter().enumerate() {
+            if index < MOST_PROCESSES || page.verbose > 0 {
+                let line = format!("{} (PID {}): {}", process.name, process.pid, process.why);
+                out.push_str(&format!("  {}\n", wrap(&line, page.width, 2)));
+            }
             if let Some(service) = process.service.as_deref()
                 && !services.contains(&service)
             {
                 services.push(service);
             }
+        }
+        let more = self.old_zone_processes.len().saturating_sub(MOST_PROCESSES);
+        if more > 0 && page.verbose == 0 {
+            out.push_str(&format!("  and {more} more: -v shows them\n"));
         }
         if !services.is_empty() {
             let names = services.join(",");
