@@ -67,8 +67,10 @@ pub(super) fn processes(all: &[Aged], since: i64) -> Vec<OldProcess> {
             (None, None) => continue,
         };
         let service = process.unit.as_deref().map(service);
-        let repeated =
-            |known: &OldProcess| known.name == process.name && known.service.as_deref() == service;
+        let repeated = |known: &OldProcess| {
+            let same = known.name == process.name && known.mapped == mapped.is_some();
+            same && service.is_some() && known.service.as_deref() == service
+        };
         if found.iter().any(repeated) {
             continue;
         }
