@@ -117,11 +117,12 @@ pub fn kind(path: &Path) -> Kind {
     }
 }
 
-/// When what stands in the place was last put there or changed (its ctime), Unix seconds; a link
-/// is not followed.
+/// When what stands in the place was last put there or changed (its ctime), Unix milliseconds; a
+/// link is not followed.
 #[must_use]
-pub fn changed_at(path: &Path) -> Option<i64> {
-    fs::symlink_metadata(path).ok().map(|found| found.ctime())
+pub fn changed_at_ms(path: &Path) -> Option<i64> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some(found.ctime() * 1000 + found.ctime_nsec() / 1_000_000)
 }
 
 /// True when this user may make and rename files in the directory.

@@ -19,7 +19,11 @@ pub fn is_mount_point(path: &Path) -> bool {
     let Ok(text) = files::read(Path::new("/proc/self/mountinfo"), LIMIT) else {
         return false;
     };
-    let real = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+    let real = match (parent, path.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => path.to_path_buf(),
+    };
     text.split(|b| *b == b'\n')
         .filter_map(mount_point)
         .any(|mounted| mounted == real)

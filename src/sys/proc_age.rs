@@ -1,6 +1,7 @@
 //! How long processes have been running, and which of them have a time zone's file mapped, from
 //! /proc. Mappings of others' processes are for root alone.
 
+use super::clock;
 use super::files;
 use std::path::Path;
 
@@ -16,17 +17,15 @@ pub struct Aged {
     pub name: String,
     /// The systemd unit that it belongs to: `cron.service`.
     pub unit: Option<String>,
-    /// When it began, Unix seconds by today's clock.
-    pub started: i64,
+    /// When it began, Unix milliseconds by today's clock; the kernel keeps it to 10 ms.
+    pub started_ms: i64,
 }
 
 /// All processes of programs (not kernel threads) except this one, in order of their numbers.
 /// Empty without /proc.
 #[must_use]
 pub fn all() -> Vec<Aged> {
-    let Some(boot) = boot_time() else {
-        return Vec::new();
-    };
+    let boot_ms = boot_ms();
     let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK);
     let ticks = ticks.ok().flatten().unwrap_or(100).max(1);
     let names = files::list(Path::new("/proc")).unwrap_or_default();
@@ -47,7 +46,7 @@ pub fn all() -> Vec<Aged> {
             pid,
             name: name.to_owned(),
             unit: text(pid, "cgroup").as_deref().and_then(unit),
-            started: boot + began / ticks,
+            started_ms: boot_ms + began * 1000 / ticks,
         })
     };
     pids.into_iter().filter_map(one).collect()
@@ -63,10 +62,12 @@ pub fn mapped_zone(pid: u32) -> Option<String> {
         .find(|path| path.contains("/zoneinfo/") || path.starts_with("/etc/localtime"))
 }
 
-fn boot_time() -> Option<i64> {
-    let stat = files::read_text(Path::new("/proc/stat"), 16 << 20).ok()?;
-    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
-    line.trim().parse().ok()
+/// When the machine was booted, by today's clock: the kernel's own figure in /proc/stat is whole
+/// seconds.
+fn boot_ms() -> i64 {
+    let (seconds, nanos) = clock::unix();
+    let up_ms = i64::try_from(clock::since_boot().nanos() / 1_000_000).unwrap_or(i64::MAX);
+    seconds * 1000 + i64::from(nanos) / 1_000_000 - up_ms
 }
 
 fn text(pid: u32, file: &str) -> Option<String> {
@@ -98,9 +99,12 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         let found = found.unwrap();
-        let (now, _) = super::super::clock::unix();
+        let (now, _) = clock::unix();
         assert_eq!(found.name, "sleep");
-        assert!((now - found.started).abs() < 60, "{found:?} at {now}");
+        assert!(
+            (now * 1000 - found.started_ms).abs() < 60_000,
+            "{found:?} at {now}"
+        );
     }
 
     #[test]

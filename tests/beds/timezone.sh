@@ -61,7 +61,7 @@ ExecStart=/usr/local/sbin/cron infinity
 UNIT
     in_bed systemctl daemon-reload
     in_bed systemctl start cron
-    sleep 2 # so that the service is older than the change, in whole seconds
+
     pid() { in_bed systemctl show -p MainPID cron; }
     before=$(pid)
 

@@ -429,6 +429,33 @@ fn show_and_set_look_at_nothing_outside_the_image() {
 }
 
 #[test]
+fn a_circle_of_links_never_leads_into_the_database() {
+    for layout_name in ["Debian 11", "RHEL 9"] {
+        let tree = layout(layout_name).build();
+        place(
+            tree.path(),
+            "/etc/localtime",
+            "-> /usr/share/zoneinfo/localtime",
+        );
+        place(
+            tree.path(),
+            "/usr/share/zoneinfo/localtime",
+            "-> /etc/localtime",
+        );
+        let show = timezone(&tree, &["show", "--json"]);
+        assert_eq!(show.json()["now"]["abbreviation"], "UTC");
+        assert_eq!(timezone(&tree, &["set", "Japan"]).status, 0);
+        let link = fs::read_link(tree.path().join("usr/share/zoneinfo/localtime")).unwrap();
+        assert_eq!(link, Path::new("/etc/localtime"));
+        let json = timezone(&tree, &["show", "--json"]).json();
+        assert_eq!(
+            (&json["zone"], &json["ok"]),
+            (&"Japan".into(), &true.into())
+        );
+    }
+}
+
+#[test]
 fn the_environment_of_this_shell_is_a_note_and_no_fault() {
     let ran = finish(
         clockbox()

@@ -139,14 +139,20 @@ impl Machine {
 
 impl Localtime {
     fn read(root: &Path) -> Result<Self, Failure> {
-        let mut path = PathBuf::from("/etc/localtime");
-        let mut real = rooted::place(root, &path)?;
+        let start = PathBuf::from("/etc/localtime");
+        let own = rooted::place(root, &start)?;
+        let (mut path, mut real) = (start.clone(), own.clone());
         let mut is = Is::Missing;
-        for _ in 0..MAX_CHAIN {
+        for step in 0..=MAX_CHAIN {
+            // A circle of links, or one that ends in the database itself: nothing is ever written
+            // there, so the link in /etc is the one to replace.
+            if step == MAX_CHAIN || path.components().any(|part| part.as_os_str() == "zoneinfo") {
+                (path, real, is) = (start, own, Is::Missing);
+                break;
+            }
             is = match files::kind(&real) {
-                Kind::Missing => Is::Missing,
+                Kind::Missing | Kind::Link => Is::Missing,
                 Kind::File => Is::Copy,
-                Kind::Link => Is::Missing,
                 Kind::Directory | Kind::Other => Is::Else,
             };
             let Some(target) = files::link_target(&real) else {

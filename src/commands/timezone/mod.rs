@@ -2,6 +2,7 @@
 //! distribution reads.
 
 mod facts;
+mod findings;
 pub mod list;
 mod machine;
 mod old;

@@ -52,11 +52,11 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Those of the processes that began before `since` (Unix seconds), of a service's processes of one
+/// Those of the processes that began before that Unix millisecond, of a service's processes of one
 /// program the first alone.
-pub(super) fn processes(all: &[Aged], since: i64) -> Vec<OldProcess> {
+pub(super) fn processes(all: &[Aged], since_ms: i64) -> Vec<OldProcess> {
     let mut found: Vec<OldProcess> = Vec::new();
-    for process in all.iter().filter(|process| process.started < since) {
+    for process in all.iter().filter(|process| process.started_ms < since_ms) {
         let mapped = proc_age::mapped_zone(process.pid);
         let known = KNOWN
             .iter()
@@ -78,12 +78,17 @@ pub(super) fn processes(all: &[Aged], since: i64) -> Vec<OldProcess> {
             pid: process.pid,
             name: process.name.clone(),
             service: service.map(str::to_owned),
-            started: format::rfc3339(process.started, 0),
+            started: started(process.started_ms),
             mapped: mapped.is_some(),
             why,
         });
     }
     found
+}
+
+fn started(ms: i64) -> String {
+    let nanos = u32::try_from(ms.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
+    format::rfc3339(ms.div_euclid(1000), nanos)
 }
 
 /// The service's name as people type it.
@@ -107,12 +112,12 @@ fn base(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn aged(pid: u32, name: &str, unit: Option<&str>, started: i64) -> Aged {
+    fn aged(pid: u32, name: &str, unit: Option<&str>, started_ms: i64) -> Aged {
         Aged {
             pid,
             name: name.to_owned(),
             unit: unit.map(str::to_owned),
-            started,
+            started_ms,
         }
     }
 

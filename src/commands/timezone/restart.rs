@@ -86,7 +86,7 @@ fn find(name: &str) -> Result<Service, Failure> {
 pub(super) fn run(
     service: &Service,
     processes: &[Aged],
-    since: i64,
+    since_ms: i64,
     dry_run: bool,
     context: &Context,
 ) -> Restart {
@@ -100,7 +100,7 @@ pub(super) fn run(
         .iter()
         .filter(|p| p.unit.as_deref() == Some(&unit))
         .collect();
-    if !mine.is_empty() && mine.iter().all(|p| p.started >= since) {
+    if !mine.is_empty() && mine.iter().all(|p| p.started_ms >= since_ms) {
         let why = "it began after the change of the zone";
         return answer(RestartState::NotNeeded, Some(why.to_owned()));
     }

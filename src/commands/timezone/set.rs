@@ -23,7 +23,6 @@ use crate::report::timezone::Local;
 use crate::report::timezone::set::RestartState;
 use crate::report::timezone::set::SetReport;
 use crate::sys;
-use crate::sys::commit::New;
 use std::path::PathBuf;
 
 /// Set this machine's time zone in every place that its distribution reads
@@ -71,15 +70,16 @@ impl Command for Args {
             write(&plan)?;
         }
         if machine.live {
-            let since = if changed {
-                now
+            let since_ms = if changed {
+                let (seconds, nanos) = sys::clock::unix();
+                seconds * 1000 + i64::from(nanos) / 1_000_000
             } else {
-                sys::files::changed_at(&machine.localtime.real).unwrap_or(0)
+                sys::files::changed_at_ms(&machine.localtime.real).unwrap_or(0)
             };
             let processes = sys::proc_age::all();
             report.restarts = services
                 .iter()
-                .map(|service| restart::run(service, &processes, since, self.dry_run, context))
+                .map(|service| restart::run(service, &processes, since_ms, self.dry_run, context))
                 .collect();
             let restarted = |unit: Option<&str>| {
                 report
@@ -87,8 +87,8 @@ impl Command for Args {
                     .iter()
                     .any(|r| Some(r.service.as_str()) == unit && r.state == RestartState::Restarted)
             };
-            report.older_processes = processes.iter().filter(|p| p.started < since).count();
-            report.old_zone_processes = old::processes(&processes, since)
+            report.older_processes = processes.iter().filter(|p| p.started_ms < since_ms).count();
+            report.old_zone_processes = old::processes(&processes, since_ms)
                 .into_iter()
                 .filter(|process| !restarted(process.service.as_deref()))
                 .collect();
@@ -217,9 +217,7 @@ fn no_data(machine: &Machine, zone: &str, e: &sys::error::Error) -> Failure {
 
 fn write(plan: &Plan) -> Result<(), Failure> {
     for change in &plan.changes {
-        if matches!(change.new, New::Content(..)) {
-            sys::files::make_parents(&change.path)?;
-        }
+        sys::files::make_parents(&change.path)?;
     }
     sys::commit::all(&plan.changes).map_err(|e| {
         let immutable = e.reason.raw_os_error() == Some(1);

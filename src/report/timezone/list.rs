@@ -33,7 +33,7 @@ pub struct Listed {
     pub alias_of: Option<String>,
     /// ISO 3166 codes of the countries that it is in.
     pub countries: Vec<String>,
-    /// The time there; null when its file cannot be read.
+    /// The time there.
     #[serde(flatten)]
     pub now: Local,
 }

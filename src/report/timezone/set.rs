@@ -118,14 +118,9 @@ impl Report for SetReport {
         }
     }
 
+    /// True only if an octet or a link changed; a restart is no change.
     fn changed(&self) -> Option<bool> {
-        let restarted = |r: &Restart| {
-            matches!(
-                r.state,
-                RestartState::Restarted | RestartState::WouldRestart
-            )
-        };
-        Some(self.places.iter().any(|p| p.changed) || self.restarts.iter().any(restarted))
+        Some(self.places.iter().any(|p| p.changed))
     }
 
     fn dry_run(&self) -> Option<bool> {
