@@ -50,6 +50,12 @@ const KNOWN: &[(&[&str], &str)] = &[
         ],
         "Go programs read the zone once, at their start",
     ),
+    (
+        // The kernel keeps 15 letters of systemd-timedated.
+        &["systemd-timedat"],
+        "timedatectl shows the zone that it read at its start; it ends half a minute after the last \
+         question",
+    ),
 ];
 
 /// Those of the processes that began before that Unix millisecond, of a service's processes of one
