@@ -319,6 +319,43 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn version_1_files_are_read_and_have_no_footer() {
+        let mut bytes = b"TZif".to_vec();
+        bytes.resize(20, 0);
+        for count in [1_u32, 1, 1, 2, 2, 8] {
+            bytes.extend(count.to_be_bytes());
+        }
+        // Indicators are none or one a type.
+        assert_eq!(
+            Zone::parse(&bytes),
+            Err(TzifError::Invalid("count of indicators"))
+        );
+        bytes.truncate(20);
+        for count in [0_u32, 0, 1, 2, 2, 8] {
+            bytes.extend(count.to_be_bytes());
+        }
+        bytes.extend([(-100_i32).to_be_bytes(), 100_i32.to_be_bytes()].concat());
+        bytes.extend([1, 0]);
+        for (offset, dst, index) in [(3600_i32, 0, 0), (7200, 1, 3)] {
+            bytes.extend(offset.to_be_bytes());
+            bytes.extend([dst, index]);
+        }
+        bytes.extend(b"CETS\0CE\0");
+        bytes.extend([50_i32.to_be_bytes(), 1_i32.to_be_bytes()].concat());
+        let zone = Zone::parse(&bytes).unwrap();
+        assert_eq!(
+            (zone.at(-100).offset_s, zone.at(100).offset_s),
+            (7200, 3600)
+        );
+        assert_eq!(zone.at(i64::MAX).offset_s, 3600);
+        assert_eq!((zone.footer(), zone.next_transition(100)), ("", None));
+        assert_eq!(
+            (zone.leap_correction_s(49), zone.leap_correction_s(50)),
+            (0, 1)
+        );
+    }
+
+    #[test]
     fn a_transition_that_changes_nothing_is_passed_over() {
         let types = [(0, 0, "UTC"), (0, 0, "UTC"), (3600, 0, "CET")];
         let bytes = build(&types, &[(10, 1), (20, 2)], "CET-1");
