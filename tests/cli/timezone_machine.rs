@@ -87,6 +87,25 @@ fn a_bind_mounted_etc_timezone_is_refused_before_anything_is_changed() {
 }
 
 #[test]
+fn a_mount_on_the_zone_that_the_link_points_at_is_found() {
+    if !may_mount() {
+        return;
+    }
+    let tree = tree("Debian 11");
+    let zones = "$1/usr/share/zoneinfo";
+    let mounts = format!("mount --bind \"{zones}/Asia/Tokyo\" \"{zones}/Etc/UTC\"");
+    let ran = with_mounts(&mounts, tree.path(), &["show", "--json"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    let json = ran.json();
+    assert_eq!(json["now"]["abbreviation"], "JST");
+    let findings = json["findings"].to_string();
+    assert!(
+        findings.contains("mounted on /usr/share/zoneinfo/Etc/UTC"),
+        "{findings}"
+    );
+}
+
+#[test]
 fn a_read_only_file_system_is_named() {
     if !may_mount() {
         return;

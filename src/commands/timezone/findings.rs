@@ -17,6 +17,9 @@ use crate::conf::zone::os::Family;
 use crate::report::finding::Finding;
 use crate::report::timezone::KnownBy;
 use crate::report::timezone::offset;
+use crate::sys::mounts;
+use crate::sys::rooted;
+use std::path::Path;
 
 /// What does not agree.
 pub(super) struct Findings<'a> {
@@ -56,6 +59,7 @@ impl<'a> Findings<'a> {
         let path = self.machine.localtime.path.display().to_string();
         let install = self.machine.os.install_tzdata();
         let name = current.zone.clone();
+        self.mounted(current);
         match &self.machine.localtime.is {
             Is::Link { zone: linked, .. } if dangling(self.machine) => {
                 let known = self.machine.database.read(linked, tzif::LIMIT).is_ok();
@@ -107,6 +111,26 @@ impl<'a> Findings<'a> {
                 self.all.push(Finding::info(text).next(next));
             }
             _ => {}
+        }
+    }
+
+    /// A container's mount on /etc/localtime lands on what the link points at.
+    fn mounted(&mut self, current: &Current) {
+        let root = &self.machine.root;
+        let Ok(real) = rooted::resolve(root, Path::new("/etc/localtime")) else {
+            return;
+        };
+        let zone = current.zone.as_deref().unwrap_or("unknown");
+        if current.known_by == KnownBy::Link && mounts::is_mount_point(&real) {
+            let file = rooted::inside(root, &real);
+            let text = format!(
+                "something is mounted on {}, to which /etc/localtime points (a container's mount \
+                 on /etc/localtime lands there): the zone is called {zone}, but the time is the \
+                 mounted file's",
+                file.display()
+            );
+            let next = "start the container without that mount, then: clockbox timezone set ZONE";
+            self.all.push(Finding::warning(text).next(next));
         }
     }
 
