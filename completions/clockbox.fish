@@ -34,6 +34,7 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -s n -l numeric -d 'Look
 complete -c clockbox -n "__fish_clockbox_needs_command" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_needs_command" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "generate" -d 'Write man pages, completions and schemas into a directory'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l pool -d 'A name with several servers, each of which has a vote' -r
@@ -61,6 +62,52 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s v -l verbose 
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -l root -d 'Look at the image that is mounted here' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "set" -d 'Set this machine\'s time zone in every place that its distribution reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "show" -d 'Show the time zone, how it is known, and what disagrees with it'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "list" -d 'List time zones and the time there'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l root -d 'Set the zone of the image that is mounted here, by its own zone database' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l restart -d 'Restart these services if they began before the change' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l diff -d 'Show the changes as a unified diff'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from show" -l root -d 'Look at the image that is mounted here' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from show" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from show" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from show" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -l root -d 'List the zones of the image that is mounted here' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"

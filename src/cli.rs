@@ -9,6 +9,7 @@ use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
 use crate::commands::sync;
+use crate::commands::timezone;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::Page;
@@ -76,6 +77,7 @@ enum When {
 #[derive(Debug, clap::Subcommand)]
 enum Applet {
     Sync(sync::Args),
+    Timezone(timezone::Args),
     Links(links::Args),
     #[command(hide = true)]
     Generate(generate::Args),
@@ -86,6 +88,9 @@ enum Applet {
 pub fn leaves() -> Vec<Leaf> {
     vec![
         Leaf::of::<sync::Args>(&["sync"]),
+        Leaf::of::<timezone::set::Args>(&["timezone", "set"]),
+        Leaf::of::<timezone::show::Args>(&["timezone", "show"]),
+        Leaf::of::<timezone::list::Args>(&["timezone", "list"]),
         Leaf::of::<links::Args>(&["links"]),
     ]
 }
@@ -93,6 +98,12 @@ pub fn leaves() -> Vec<Leaf> {
 fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
         Applet::Sync(args) => execute(args, context),
+        Applet::Timezone(args) => match &args.leaf {
+            Some(timezone::Leaf::Set(args)) => execute(args, context),
+            Some(timezone::Leaf::Show(args)) => execute(args, context),
+            Some(timezone::Leaf::List(args)) => execute(args, context),
+            None => execute(&args.show, context),
+        },
         Applet::Links(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,

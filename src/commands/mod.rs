@@ -5,6 +5,7 @@ pub mod host_files;
 pub mod links;
 pub mod page;
 pub mod sync;
+pub mod timezone;
 
 use crate::exit::ExitStatus;
 use crate::exit::Failure;

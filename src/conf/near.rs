@@ -16,8 +16,9 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
-/// Optimal string alignment distance.
-fn distance(a: &str, b: &str) -> usize {
+/// Optimal string alignment distance: changed, missing, added octets and swapped neighbours.
+#[must_use]
+pub fn distance(a: &str, b: &str) -> usize {
     let a = a.as_bytes();
     let b = b.as_bytes();
     let mut before = vec![0; b.len() + 1];

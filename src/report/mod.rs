@@ -2,11 +2,13 @@
 //! one envelope. Pure: the time and the host's name are arguments.
 #![forbid(unsafe_code)]
 
+pub mod diff;
 pub mod finding;
 pub mod format;
 pub mod links;
 pub mod sync;
 pub mod table;
+pub mod timezone;
 
 use crate::exit::ExitStatus;
 use crate::exit::Failure;

@@ -39,7 +39,9 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     if !kind.is_file() {
         return Err(failed(io::Error::other("not a regular file")));
     }
-    let mut bytes = Vec::new();
+    // Room for all of it and the end: two reads instead of many.
+    let room = usize::try_from(kind.len().min(limit)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(room + 1);
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
@@ -88,6 +90,47 @@ pub fn link_target(path: &Path) -> Option<PathBuf> {
     fs::read_link(path).ok()
 }
 
+/// What stands in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing, or it cannot be looked at.
+    Missing,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// A directory.
+    Directory,
+    /// A device, a pipe, a socket.
+    Other,
+}
+
+/// What stands in a place; a link is not followed.
+#[must_use]
+pub fn kind(path: &Path) -> Kind {
+    match fs::symlink_metadata(path).map(|found| found.file_type()) {
+        Ok(kind) if kind.is_symlink() => Kind::Link,
+        Ok(kind) if kind.is_file() => Kind::File,
+        Ok(kind) if kind.is_dir() => Kind::Directory,
+        Ok(_) => Kind::Other,
+        Err(_) => Kind::Missing,
+    }
+}
+
+/// When what stands in the place was last put there or changed (its ctime), Unix milliseconds; a
+/// link is not followed.
+#[must_use]
+pub fn changed_at_ms(path: &Path) -> Option<i64> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some(found.ctime() * 1000 + found.ctime_nsec() / 1_000_000)
+}
+
+/// True when this user may make and rename files in the directory.
+#[must_use]
+pub fn may_write(directory: &Path) -> bool {
+    nix::unistd::eaccess(directory, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
 /// True when something is there, a dangling link included.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
@@ -122,7 +165,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let failed = |e| Error::new("write", path.display().to_string(), e);
     let temporary = beside(&target);
-    let result = write_new(&temporary, &target, content, mode)
+    let result = write_new(&temporary, Some(&target), content, mode)
         .and_then(|()| fs::rename(&temporary, &target));
     if let Err(e) = result {
         let _ = fs::remove_file(&temporary);
@@ -163,20 +206,27 @@ pub fn back_up(path: &Path, suffix: &str) -> Result<PathBuf, Error> {
         .find(|candidate| !exists(candidate))
         .unwrap_or_else(|| PathBuf::from(base));
     let failed = |e| Error::new("back up", path.display().to_string(), e);
-    write_new(&free, path, &content, 0o600).map_err(failed)?;
+    write_new(&free, Some(path), &content, 0o600).map_err(failed)?;
     sync_directory(&free).map_err(failed)?;
     Ok(free)
 }
 
-fn write_new(path: &Path, like: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// A new file with this content, synced; owner, mode and label are those of `like` where there is
+/// such a file, else the mode is `mode`.
+pub(super) fn write_new(
+    path: &Path,
+    like: Option<&Path>,
+    content: &[u8],
+    mode: u32,
+) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)?;
     file.write_all(content)?;
-    match fs::metadata(like) {
-        Ok(old) => {
+    match like.and_then(|like| Some((like, fs::metadata(like).ok()?))) {
+        Some((like, old)) => {
             let new = file.metadata()?;
             if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
                 std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
@@ -184,19 +234,19 @@ fn write_new(path: &Path, like: &Path, content: &[u8], mode: u32) -> io::Result<
             file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
             copy_label(like, path);
         }
-        Err(_) => file.set_permissions(fs::Permissions::from_mode(mode))?,
+        None => file.set_permissions(fs::Permissions::from_mode(mode))?,
     }
     file.sync_all()
 }
 
 /// The SELinux label of `from` on `to`, best effort: without SELinux there is none.
-fn copy_label(from: &Path, to: &Path) {
+pub(super) fn copy_label(from: &Path, to: &Path) {
     if let Ok(Some(label)) = xattr::get(from, "security.selinux") {
         let _ = xattr::set(to, "security.selinux", &label);
     }
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -208,7 +258,8 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// A name beside the file that nothing else has: `.NAME.clockbox-PID-TIME`.
+pub(super) fn beside(path: &Path) -> PathBuf {
     let name = path
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())

@@ -6,14 +6,21 @@
 //! - [`cloud`]: what firmware and hypervisor say of the machine.
 //! - [`cmdmon`]: asking chronyd through its control socket.
 //! - [`daemons`]: which time daemons run, and whether they hold the clock.
+//! - [`commit`]: several files replaced together, or none.
 //! - [`files`]: reading with a limit, replacing atomically.
 //! - [`host`]: this machine's name, this process's environment.
+//! - [`kernel_zone`]: the kernel's own time zone.
+//! - [`mounts`]: what cannot be replaced because something is mounted on it.
+//! - [`proc_age`]: how long processes have been running.
+//! - [`process`]: running other programs.
 //! - [`resolve`]: names to addresses, without blocking.
 //! - [`rtc`]: the battery-backed clock.
 //! - [`service`]: services installed and enabled, by files and links.
+//! - [`rooted`]: paths inside an image.
 //! - [`timex`]: the kernel's clock discipline.
 //! - [`udp`]: sockets that ask one server, with kernel timestamps.
 //! - [`terminal`]: standard output and error; width and colour.
+//! - [`zoneinfo`]: the zone database.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -23,16 +30,23 @@
 pub mod clock;
 pub mod cloud;
 pub mod cmdmon;
+pub mod commit;
 pub mod daemons;
 pub mod error;
 pub mod files;
 pub mod host;
+pub mod kernel_zone;
 mod localtime;
+pub mod mounts;
+pub mod proc_age;
+pub mod process;
 pub mod random;
 pub mod resolve;
+pub mod rooted;
 pub mod rtc;
 pub mod service;
 pub mod terminal;
 pub mod timex;
 pub mod udp;
 mod winsize;
+pub mod zoneinfo;
