@@ -7,12 +7,19 @@
 //! - [`cmdmon`]: asking chronyd through its control socket.
 //! - [`daemons`]: which time daemons run, and whether they hold the clock.
 //! - [`files`]: reading with a limit, replacing atomically.
+//! - [`interfaces`]: this machine's addresses; names of users.
 //! - [`host`]: this machine's name, this process's environment.
 //! - [`resolve`]: names to addresses, without blocking.
 //! - [`rtc`]: the battery-backed clock.
 //! - [`service`]: services installed and enabled, by files and links.
 //! - [`timex`]: the kernel's clock discipline.
 //! - [`udp`]: sockets that ask one server, with kernel timestamps.
+//! - [`nts_ke`]: NTS key establishment with a server.
+//! - [`probe`]: UDP questions to anybody, with the ICMP errors that come back.
+//! - [`proc_net`]: listeners from /proc/net.
+//! - [`process`]: running a program to read what it prints.
+//! - [`processes`]: who holds a socket, control groups, namespaces.
+//! - [`sock_diag`]: listeners as the kernel tells them.
 //! - [`terminal`]: standard output and error; width and colour.
 #![allow(
     clippy::disallowed_methods,
@@ -27,11 +34,18 @@ pub mod daemons;
 pub mod error;
 pub mod files;
 pub mod host;
+pub mod interfaces;
 mod localtime;
+pub mod nts_ke;
+pub mod probe;
+pub mod proc_net;
+pub mod process;
+pub mod processes;
 pub mod random;
 pub mod resolve;
 pub mod rtc;
 pub mod service;
+pub mod sock_diag;
 pub mod terminal;
 pub mod timex;
 pub mod udp;
