@@ -5,6 +5,7 @@
 use crate::commands::Command;
 use crate::commands::Context;
 use crate::commands::Output;
+use crate::commands::check_port;
 use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
@@ -76,6 +77,7 @@ enum When {
 #[derive(Debug, clap::Subcommand)]
 enum Applet {
     Sync(sync::Args),
+    CheckPort(check_port::Args),
     Links(links::Args),
     #[command(hide = true)]
     Generate(generate::Args),
@@ -86,6 +88,7 @@ enum Applet {
 pub fn leaves() -> Vec<Leaf> {
     vec![
         Leaf::of::<sync::Args>(&["sync"]),
+        Leaf::of::<check_port::Args>(&["check-port"]),
         Leaf::of::<links::Args>(&["links"]),
     ]
 }
@@ -93,6 +96,7 @@ pub fn leaves() -> Vec<Leaf> {
 fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
         Applet::Sync(args) => execute(args, context),
+        Applet::CheckPort(args) => execute(args, context),
         Applet::Links(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,
