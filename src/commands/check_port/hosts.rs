@@ -18,6 +18,14 @@ pub fn all(words: &[String]) -> Result<Vec<Target>, Failure> {
     for word in words {
         match word.strip_prefix('@') {
             Some(file) => read(file, &mut out)?,
+            // `nc HOST 123` is in everybody's fingers.
+            None if word.parse::<u16>().is_ok() => {
+                return Err(Failure::usage(format!("{word} is a number, not a host"))
+                    .hint(format!(
+                        "the port stands with its host: clockbox check-port HOST:{word}"
+                    ))
+                    .target(word));
+            }
             None => push(&mut out, Target::parse(word)?),
         }
     }

@@ -7,7 +7,6 @@ use crate::report::check_port::Listener;
 use crate::report::check_port::ServerState;
 use crate::report::check_port::Verdict;
 use crate::report::finding::Finding;
-use crate::sys::daemons;
 use crate::sys::daemons::Kind;
 
 /// The state in a word and a sentence; what is wrong with it goes to the findings.
@@ -63,8 +62,8 @@ fn called(listener: &Listener) -> String {
 }
 
 /// The time daemon behind a listener; `None` when it is none, or not seen.
-pub(super) fn daemon_of(listener: &Listener) -> Option<Kind> {
-    Some(daemons::of_process(listener.pid?)?.kind)
+pub(super) fn daemon_of(facts: &Facts, listener: &Listener) -> Option<Kind> {
+    facts.kinds.get(&listener.pid?).copied()
 }
 
 fn held(
@@ -73,7 +72,7 @@ fn held(
     holder: &Listener,
     findings: &mut Vec<Finding>,
 ) -> (ServerState, String) {
-    let daemon = daemon_of(holder);
+    let daemon = daemon_of(facts, holder);
     let answers = facts.own_answers.iter().any(|a| a.offset_s.is_some());
     let relays = holder.forwards_to.is_some();
     let seen = match (&holder.process, facts.daemons.as_slice()) {
@@ -338,3 +337,6 @@ fn nobody_chronyd(
             .to_owned(),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,9 +25,11 @@ use crate::report::check_port::Platform;
 use crate::report::check_port::ServerState;
 use crate::report::finding::Finding;
 use crate::sys;
+use crate::sys::daemons::Kind;
 use crate::sys::interfaces::InterfaceAddress;
 use crate::sys::processes;
 use crate::sys::processes::Process;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -35,6 +37,8 @@ use std::path::Path;
 pub(super) struct Facts {
     pub(super) listeners: Vec<Listener>,
     pub(super) daemons: Vec<Daemon>,
+    /// The time daemons among the listeners' processes, by their number.
+    pub(super) kinds: BTreeMap<u32, Kind>,
     pub(super) own_answers: Vec<OwnAnswer>,
     pub(super) place: Place,
     pub(super) client: Option<IpAddr>,
@@ -67,7 +71,11 @@ pub fn look(
     let running = |name: &str| processes.iter().any(|p| p.name == name);
     let managers = filters::managers(&filters, &running);
     let platform = cloud::classify(&sys::cloud::read(Path::new("/")));
+    let pids = listeners.iter().filter_map(|l| l.pid);
     let facts = Facts {
+        kinds: pids
+            .filter_map(|pid| Some((pid, sys::daemons::of_process(pid)?.kind)))
+            .collect(),
         chrony: chrony_file(&daemons, &processes),
         listeners,
         daemons,

@@ -112,7 +112,7 @@ fn blocked(facts: &Facts, first: &Passage, mine: &[&Passage]) -> Finding {
     );
     // ntpd holds the port as a mere client too; whoever else does wants to serve.
     let client_too = |kind| matches!(kind, Some(Kind::Ntpd | Kind::Ntpsec));
-    let finding = if ntp(&facts.listeners).any(|l| client_too(daemon_of(l))) {
+    let finding = if ntp(&facts.listeners).any(|l| client_too(daemon_of(facts, l))) {
         Finding::info(format!("{text}. That is fine if it is to serve nobody"))
     } else if all || facts.client.is_some() {
         Finding::error(format!("{text}{stay}"))

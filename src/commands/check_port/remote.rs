@@ -462,6 +462,7 @@ fn interface_names() -> Vec<String> {
         .into_iter()
         .map(|a| a.name)
         .collect();
+    names.sort();
     names.dedup();
     names.truncate(8);
     names

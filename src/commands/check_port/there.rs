@@ -20,6 +20,7 @@ use crate::sys::clock;
 use crate::sys::nts_ke as establish;
 use crate::sys::nts_ke::Establishment;
 use crate::sys::nts_ke::Stage;
+use std::net::IpAddr;
 
 /// Days of a certificate's life below which its end is a finding.
 const ENDING_DAYS: i64 = 14;
@@ -164,7 +165,11 @@ pub fn findings(targets: &[Target], no_port_123: Option<&str>, full: bool) -> Ve
                 .unwrap_or_else(|| "it has no address".to_owned());
             found.add(
                 &target.name,
-                Finding::error(why).next(format!("getent ahosts {}", target.name)),
+                Finding::error(why).next(if target.name.contains('%') {
+                    "ip link".to_owned()
+                } else {
+                    format!("getent ahosts {}", target.name)
+                }),
             );
         }
         let others = target
@@ -196,7 +201,17 @@ pub fn findings(targets: &[Target], no_port_123: Option<&str>, full: bool) -> Ve
 }
 
 fn verdict(found: &mut Findings, who: &str, address: &Address, others: bool) {
-    let there = || "there: sudo clockbox check-port".to_owned();
+    let own = address
+        .address
+        .parse::<IpAddr>()
+        .is_ok_and(|a| a.is_loopback());
+    let there = || {
+        if own {
+            "sudo clockbox check-port"
+        } else {
+            "there: sudo clockbox check-port"
+        }
+    };
     let detail = address.detail.clone();
     match address.verdict {
         Verdict::Open => {

@@ -96,7 +96,7 @@ fn shown_name(target: &Target) -> String {
     let bare = target.addresses.iter().any(|a| a.address == target.name);
     if bare && target.port == 123 {
         // The address alone is enough.
-        String::new()
+        "-".to_owned()
     } else if target.port == 123 {
         target.name.clone()
     } else {

@@ -101,6 +101,13 @@ impl Lab {
         self.at_server(&["nft", &text]);
     }
 
+    /// Names for the client: `ip netns exec` lays this file over /etc/hosts.
+    pub(super) fn hosts(&self, text: &str) {
+        let directory = format!("/etc/netns/{}", self.client);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(format!("{directory}/hosts"), text).unwrap();
+    }
+
     /// clockbox in the client's namespace.
     pub(super) fn ask(&self, args: &[&str]) -> Ran {
         self.clockbox(&self.client, args, &[])
@@ -271,6 +278,9 @@ impl Drop for Lab {
             let _ = child.kill();
             let _ = child.wait();
         }
+        let _ = std::fs::remove_dir_all(format!("/etc/netns/{}", self.client));
+        // Empty unless somebody else's are there.
+        let _ = std::fs::remove_dir("/etc/netns");
         quiet("ip", &["netns", "del", &self.client]);
         quiet("ip", &["netns", "del", &self.server]);
     }

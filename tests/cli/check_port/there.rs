@@ -239,6 +239,47 @@ fn dropped_and_denied_are_silent_and_never_closed() {
 }
 
 #[test]
+fn every_address_of_a_name_is_tried_apart() {
+    let Some(mut lab) = Lab::new() else { return };
+    if !lab.chronyd("local stratum 3\nallow") {
+        return;
+    }
+    lab.hosts(&format!("{SERVER} both.lab\n{SERVER6} both.lab\n"));
+    lab.filter("meta nfproto ipv6 udp dport 123 drop");
+    let ran = lab.ask(&["check-port", "--json", "both.lab"]);
+    let json = ran.json();
+    let target = &json["targets"][0];
+    assert_eq!(
+        (ran.status, &target["verdict"]),
+        (2, &"open".into()),
+        "{json}"
+    );
+    let mut verdicts: Vec<(String, String)> = target["addresses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| {
+            (
+                a["family"].as_str().unwrap().to_owned(),
+                a["verdict"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect();
+    verdicts.sort();
+    let expected =
+        [("ipv4", "open"), ("ipv6", "silent")].map(|(f, v)| (f.to_owned(), v.to_owned()));
+    assert_eq!(verdicts, expected);
+    assert!(
+        findings(&json).contains("both.lab (fd77::2): no answer"),
+        "{json}"
+    );
+    assert_eq!(lab.ask(&["check-port", "--any", "both.lab"]).status, 0);
+    assert_eq!(lab.ask(&["check-port", "-4", "both.lab"]).status, 0);
+    assert_eq!(lab.ask(&["check-port", "-6", "both.lab"]).status, 2);
+    assert_eq!(lab.ask(&["check-port", "--nagios", "both.lab"]).status, 1);
+}
+
+#[test]
 fn one_lost_packet_is_not_silence() {
     let Some(mut lab) = Lab::new() else { return };
     if !lab.chronyd("local stratum 3\nallow") {

@@ -11,6 +11,9 @@ fn a_placeholder_is_pointed_at() {
         "{}",
         ran.stderr
     );
+    let ran = run(&["check-port", "localhost", "123"]);
+    assert_eq!(ran.status, 64);
+    assert!(ran.stderr.contains("HOST:123"), "{}", ran.stderr);
     let ran = run(&["check-port", "--client", "12.34.5.800"]);
     assert_eq!(ran.status, 64);
     assert!(ran.stderr.contains("800"), "{}", ran.stderr);
