@@ -5,6 +5,7 @@ use super::exchange::Plan;
 use super::filters;
 use super::holders;
 use super::judge;
+use super::managers;
 use super::outside;
 use super::passing;
 use super::remote;
@@ -69,7 +70,7 @@ pub fn look(
     let passages = filters::passages(&filters, &addresses, client);
     let processes = processes::all();
     let running = |name: &str| processes.iter().any(|p| p.name == name);
-    let managers = filters::managers(&filters, &running);
+    let managers = managers::managers(&filters, &running);
     let platform = cloud::classify(&sys::cloud::read(Path::new("/")));
     let pids = listeners.iter().filter_map(|l| l.pid);
     let facts = Facts {

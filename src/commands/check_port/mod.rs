@@ -8,6 +8,8 @@ pub mod hosts;
 pub mod icmp;
 mod judge;
 pub mod local;
+mod managers;
+mod opening;
 pub mod outside;
 mod passing;
 pub mod remote;

@@ -1,10 +1,10 @@
 //! Whether the packet filter lets NTP through, as findings with the command that opens the way.
 
-use super::filters;
 use super::filters::Filters;
 use super::judge::daemon_of;
 use super::local::Facts;
 use super::local::ntp;
+use super::opening;
 use crate::report::check_port::Family;
 use crate::report::check_port::Outcome;
 use crate::report::check_port::Passage;
@@ -48,9 +48,10 @@ pub(super) fn findings(
                 Way::RequestsOut => "requests to servers may not leave this machine",
                 _ => "answers of servers may not come in",
             };
+            let (command, stay) = opening::opening(passage, None);
             findings.push(
-                Finding::error(format!("{what}{}: {}", at(passage), quote(passage)))
-                    .next("let UDP to port 123 out, and established connections in"),
+                Finding::error(format!("{what}{}: {}{stay}", at(passage), quote(passage)))
+                    .next(command),
             );
             break;
         }
@@ -104,7 +105,7 @@ fn blocked(facts: &Facts, first: &Passage, mine: &[&Passage]) -> Finding {
         (None, false, Family::Ipv4) => "lets no IPv4 client reach".to_owned(),
         (None, false, Family::Ipv6) => "lets no IPv6 client reach".to_owned(),
     };
-    let (command, stay) = filters::opening(first, facts.client);
+    let (command, stay) = opening::opening(first, facts.client);
     let text = format!(
         "this machine's packet filter {who} UDP 123{}: {}",
         at(first),

@@ -233,6 +233,26 @@ fn the_rule_that_decides_is_quoted_and_the_command_to_open_works() {
 }
 
 #[test]
+fn a_filter_that_stops_the_machine_s_own_requests_is_an_error_and_the_command_helps() {
+    let Some(lab) = Lab::new() else { return };
+    let rules = "table inet t { chain o { type filter hook output priority 0; policy drop; } ; }";
+    lab.at_server(&["nft", rules]);
+    let ran = lab.here(&["check-port", "--json"]);
+    let json = ran.json();
+    assert_eq!(ran.status, 1, "{json}");
+    assert_eq!(passage(&json, "requests_out", "ipv6")["outcome"], "blocked");
+    let next = json["findings"].as_array().unwrap().iter();
+    let command = next
+        .filter_map(|f| f["next"].as_str())
+        .find(|n| n.starts_with("nft insert"));
+    lab.at_server(&command.unwrap().split(' ').collect::<Vec<_>>());
+    assert_eq!(
+        passage(&here(&lab, &[]), "requests_out", "ipv4")["outcome"],
+        "allowed"
+    );
+}
+
+#[test]
 fn rules_for_some_clients_depend_until_the_client_is_named() {
     let Some(mut lab) = Lab::new() else { return };
     if !lab.chronyd("local stratum 3\nallow") {
