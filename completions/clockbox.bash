@@ -16,6 +16,9 @@ _clockbox() {
             ",$1")
                 cmd="clockbox"
                 ;;
+            clockbox,check-port)
+                cmd="clockbox__subcmd__check__subcmd__port"
+                ;;
             clockbox,generate)
                 cmd="clockbox__subcmd__generate"
                 ;;
@@ -44,12 +47,54 @@ _clockbox() {
 
     case "${cmd}" in
         clockbox)
-            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync timezone links generate"
+            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync timezone check-port links generate"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__check__subcmd__port)
+            opts="-4 -6 -w -c -q -v -n -h -V --full --any --timeout --ipv4 --ipv6 --client --nagios --warning --critical --json --quiet --verbose --numeric --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --warning)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -w)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --critical)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

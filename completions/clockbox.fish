@@ -35,6 +35,7 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -s h -l help -d 'Print h
 complete -c clockbox -n "__fish_clockbox_needs_command" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "generate" -d 'Write man pages, completions and schemas into a directory'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l pool -d 'A name with several servers, each of which has a vote' -r
@@ -108,6 +109,24 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_s
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l timeout -d 'Seconds to wait for each answer' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l client -d 'The client that should get in, for the firewall\'s verdict and the rules to add' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s w -l warning -d 'Offset of a server that is a warning' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s c -l critical -d 'Offset of a server that is critical' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l full -d 'All tests: source port 123, NTP version 3, NTS-sized packets, mode 6 and 7, NTS-KE; 2 s between packets to one server'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l any -d 'One open address of a host is enough'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s 4 -l ipv4 -d 'Ask IPv4 addresses only'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s 6 -l ipv6 -d 'Ask IPv6 addresses only'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l nagios -d 'One line and the exit status for Nagios, Icinga, Zabbix...: 0 ok, 1 warning, 2 critical, 3 unknown'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"

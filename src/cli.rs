@@ -5,6 +5,7 @@
 use crate::commands::Command;
 use crate::commands::Context;
 use crate::commands::Output;
+use crate::commands::check_port;
 use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
@@ -78,6 +79,7 @@ enum When {
 enum Applet {
     Sync(sync::Args),
     Timezone(timezone::Args),
+    CheckPort(check_port::Args),
     Links(links::Args),
     #[command(hide = true)]
     Generate(generate::Args),
@@ -91,6 +93,7 @@ pub fn leaves() -> Vec<Leaf> {
         Leaf::of::<timezone::set::Args>(&["timezone", "set"]),
         Leaf::of::<timezone::show::Args>(&["timezone", "show"]),
         Leaf::of::<timezone::list::Args>(&["timezone", "list"]),
+        Leaf::of::<check_port::Args>(&["check-port"]),
         Leaf::of::<links::Args>(&["links"]),
     ]
 }
@@ -104,6 +107,7 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
             Some(timezone::Leaf::List(args)) => execute(args, context),
             None => execute(&args.show, context),
         },
+        Applet::CheckPort(args) => execute(args, context),
         Applet::Links(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,

@@ -100,10 +100,11 @@ fn pages(
 }
 
 fn page(command: &clap::Command, name: &str, path: &[String]) -> Result<String, Failure> {
+    let words = format!("clockbox {}", path.join(" "));
     let command = command
         .clone()
         .name(name.to_owned())
-        .bin_name(name.replace('-', " "));
+        .bin_name(words.trim_end());
     let man = clap_mangen::Man::new(command.clone())
         .section("1")
         .source("clockbox")

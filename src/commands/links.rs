@@ -11,7 +11,7 @@ use crate::sys;
 use std::path::PathBuf;
 
 /// The names, and the command that each stands for.
-pub const NAMES: &[(&str, &str)] = &[("clockbox-sync", "sync")];
+pub const NAMES: &[(&str, &str)] = &[("clockbox-sync", "sync"), ("check-port", "check-port")];
 
 /// Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)
 #[derive(Debug, clap::Args)]

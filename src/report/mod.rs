@@ -2,6 +2,7 @@
 //! one envelope. Pure: the time and the host's name are arguments.
 #![forbid(unsafe_code)]
 
+pub mod check_port;
 pub mod diff;
 pub mod finding;
 pub mod format;

@@ -32,8 +32,9 @@ pub fn table(columns: &[(&str, Align)], rows: &[Vec<String>], page: &Page) -> St
     for row in rows {
         table.add_row(row);
     }
-    for (column, (_, align)) in table.column_iter_mut().zip(columns) {
-        column.set_padding((0, 2));
+    for (at, (column, (_, align))) in table.column_iter_mut().zip(columns).enumerate() {
+        // Nothing stands to the right of the last one.
+        column.set_padding((0, if at + 1 == columns.len() { 0 } else { 2 }));
         column.set_cell_alignment(match align {
             Align::Left => CellAlignment::Left,
             Align::Right => CellAlignment::Right,

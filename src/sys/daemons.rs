@@ -154,7 +154,7 @@ pub fn running() -> Result<Vec<Running>, Error> {
             continue;
         };
         // A process may end while it is looked at.
-        let Some(process) = look(pid) else {
+        let Some(process) = of_process(pid) else {
             continue;
         };
         let same = |known: &&mut Running| {
@@ -191,7 +191,9 @@ fn merge(known: &mut Running, other: Running) {
     known.holds_clock = holds;
 }
 
-fn look(pid: u32) -> Option<Running> {
+/// The time daemon that a process is; `None` when it is none, or has gone.
+#[must_use]
+pub fn of_process(pid: u32) -> Option<Running> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
     let comm = files::read(&dir.join("comm"), LIMIT).ok()?;
     let comm = String::from_utf8_lossy(&comm);

@@ -8,6 +8,7 @@
 //! - [`daemons`]: which time daemons run, and whether they hold the clock.
 //! - [`commit`]: several files replaced together, or none.
 //! - [`files`]: reading with a limit, replacing atomically.
+//! - [`interfaces`]: this machine's addresses; names of users.
 //! - [`host`]: this machine's name, this process's environment.
 //! - [`kernel_zone`]: the kernel's own time zone.
 //! - [`mounts`]: what cannot be replaced because something is mounted on it.
@@ -19,6 +20,12 @@
 //! - [`rooted`]: paths inside an image.
 //! - [`timex`]: the kernel's clock discipline.
 //! - [`udp`]: sockets that ask one server, with kernel timestamps.
+//! - [`nts_ke`]: NTS key establishment with a server.
+//! - [`probe`]: UDP questions to anybody, with the ICMP errors that come back.
+//! - [`proc_net`]: listeners from /proc/net.
+//! - [`process`]: running a program to read what it prints.
+//! - [`processes`]: who holds a socket, control groups, namespaces.
+//! - [`sock_diag`]: listeners as the kernel tells them.
 //! - [`terminal`]: standard output and error; width and colour.
 //! - [`zoneinfo`]: the zone database.
 #![allow(
@@ -35,16 +42,22 @@ pub mod daemons;
 pub mod error;
 pub mod files;
 pub mod host;
+pub mod interfaces;
 pub mod kernel_zone;
 mod localtime;
 pub mod mounts;
+pub mod nts_ke;
+pub mod probe;
 pub mod proc_age;
+pub mod proc_net;
 pub mod process;
+pub mod processes;
 pub mod random;
 pub mod resolve;
 pub mod rooted;
 pub mod rtc;
 pub mod service;
+pub mod sock_diag;
 pub mod terminal;
 pub mod timex;
 pub mod udp;

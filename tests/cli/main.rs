@@ -7,6 +7,7 @@
     reason = "tests run programs and read files"
 )]
 
+mod check_port;
 mod cloud;
 mod frame;
 mod mock;

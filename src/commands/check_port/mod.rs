@@ -1,0 +1,255 @@
+//! `clockbox check-port`: who holds UDP 123 here and may packets pass ([`local`]); or a real
+//! exchange with every address of the hosts that are named ([`remote`], [`exchange`]).
+
+pub mod exchange;
+pub mod filters;
+pub mod holders;
+pub mod hosts;
+pub mod icmp;
+mod judge;
+pub mod local;
+mod managers;
+mod opening;
+pub mod outside;
+mod passing;
+pub mod remote;
+pub mod there;
+pub mod words;
+
+use super::Command;
+use super::Context;
+use super::page::ManPage;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::check_port::CheckPortReport;
+use crate::report::check_port::Limits;
+use exchange::Plan;
+use remote::Terms;
+use std::net::IpAddr;
+
+/// Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes
+#[derive(Debug, clap::Args)]
+#[command(
+    long_about = "Without HOST: who holds UDP 123 on this machine (and 319, 320, 323, TCP 4460), whether \
+                  that is as it should be, and whether the local firewall lets NTP in and out.\n\nWith \
+                  HOST: a real NTP exchange with every address of each host, and a verdict: open, \
+                  unsynchronised, kiss of death, closed, prohibited, unreachable, silent, garbage."
+)]
+pub struct Args {
+    /// Hosts to ask: HOST, HOST:PORT, [IPv6]:PORT, or @FILE with one on each line
+    #[arg(value_name = "HOST")]
+    hosts: Vec<String>,
+    /// All tests: source port 123, NTP version 3, NTS-sized packets, mode 6 and 7, NTS-KE; 2 s
+    /// between packets to one server
+    #[arg(long, help_heading = "Asking hosts", requires = "hosts")]
+    full: bool,
+    /// One open address of a host is enough
+    #[arg(long, help_heading = "Asking hosts", requires = "hosts")]
+    any: bool,
+    /// Seconds to wait for each answer
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds, help_heading = "Asking hosts")]
+    timeout: f64,
+    /// Ask IPv4 addresses only
+    #[arg(
+        short = '4',
+        long,
+        help_heading = "Asking hosts",
+        conflicts_with = "ipv6",
+        requires = "hosts"
+    )]
+    ipv4: bool,
+    /// Ask IPv6 addresses only
+    #[arg(short = '6', long, help_heading = "Asking hosts", requires = "hosts")]
+    ipv6: bool,
+    /// The client that should get in, for the firewall's verdict and the rules to add
+    #[arg(long, value_name = "ADDRESS", value_parser = client, help_heading = "Looking here", conflicts_with = "hosts")]
+    client: Option<IpAddr>,
+    /// One line and the exit status for Nagios, Icinga, Zabbix...: 0 ok, 1 warning, 2 critical, 3 unknown
+    #[arg(long, help_heading = "Monitoring", conflicts_with = "json")]
+    nagios: bool,
+    /// Offset of a server that is a warning
+    #[arg(short, long, value_name = "S", default_value = "60", value_parser = seconds, help_heading = "Monitoring")]
+    warning: f64,
+    /// Offset of a server that is critical
+    #[arg(short, long, value_name = "S", default_value = "120", value_parser = seconds, help_heading = "Monitoring")]
+    critical: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 86_400.0 => Ok(value),
+        _ => Err("give seconds over 0, such as 0.5 or 10".to_owned()),
+    }
+}
+
+fn client(text: &str) -> Result<IpAddr, String> {
+    crate::conf::address::parse_ip(text).map_err(|flaw| {
+        let mut message = flaw.message;
+        if let Some(help) = flaw.help {
+            message.push_str(&format!("; {help}"));
+        }
+        message
+    })
+}
+
+impl Command for Args {
+    type Report = CheckPortReport;
+
+    const PAGE: ManPage = PAGE;
+
+    fn run(&self, context: &mut Context) -> Result<CheckPortReport, Failure> {
+        context.output.nagios = self.nagios;
+        let limits = Limits {
+            warning_s: self.warning,
+            critical_s: self.critical,
+        };
+        let shown = context.output;
+        let mut progress = |text: &str| {
+            Context {
+                output: shown,
+                closed: false,
+            }
+            .progress(text);
+        };
+        if self.hosts.is_empty() {
+            let looked = local::look(self.client, &mut progress);
+            context.progress_done();
+            let (here, findings) = looked?;
+            return Ok(CheckPortReport {
+                here: Some(here),
+                targets: Vec::new(),
+                findings,
+                limits,
+                any: self.any,
+            });
+        }
+        let found = self.ask(&mut progress);
+        context.progress_done();
+        Ok(CheckPortReport { limits, ..found? })
+    }
+}
+
+impl Args {
+    fn ask(&self, progress: &mut dyn FnMut(&str)) -> Result<CheckPortReport, Failure> {
+        let targets = hosts::all(&self.hosts)?;
+        let no_port_123 = remote::no_port_123();
+        let plan = Plan {
+            full: self.full,
+            timeout: self.timeout,
+            port_123: no_port_123.is_none(),
+            tries: 2,
+        };
+        let only_v6 = match (self.ipv4, self.ipv6) {
+            (true, _) => Some(false),
+            (_, true) => Some(true),
+            _ => None,
+        };
+        let terms = Terms {
+            plan,
+            only_v6,
+            lookup_s: (self.timeout * 5.0).max(5.0),
+        };
+        let found = remote::ask(&targets, terms, progress)?;
+        let mut targets = there::targets(&found, plan, no_port_123.as_deref());
+        if self.full {
+            progress("NTS key establishment");
+            there::add_nts(&mut targets, &found, self.timeout.max(3.0));
+        }
+        Ok(CheckPortReport {
+            here: None,
+            findings: there::findings(&targets, no_port_123.as_deref(), self.full),
+            targets,
+            limits: Limits::default(),
+            any: self.any,
+        })
+    }
+}
+
+const PAGE: ManPage = ManPage {
+    examples: &[
+        (
+            "Who holds the port here, and may packets pass",
+            "sudo clockbox check-port",
+        ),
+        (
+            "The same, for the one client that should get in",
+            "sudo clockbox check-port --client 192.0.2.7",
+        ),
+        (
+            "Why does a server not answer",
+            "clockbox check-port ntp.example.com",
+        ),
+        (
+            "All tests of two servers",
+            "sudo clockbox check-port --full 192.0.2.1 [2001:db8::1]:123",
+        ),
+        (
+            "A fleet, for a program",
+            "clockbox check-port --json @hosts.txt",
+        ),
+        (
+            "A check for Nagios",
+            "clockbox check-port --nagios -w 0.1 -c 1 ntp.example.com",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/chrony/chrony.conf, /etc/chrony.conf",
+            "whether chronyd lets clients in",
+        ),
+        (
+            "/etc/firewalld/, /etc/ufw/",
+            "what the firewall's manager says of UDP 123",
+        ),
+        (
+            "/sys/class/dmi/id/",
+            "the cloud that this machine stands on",
+        ),
+        (
+            "/etc/ssl/certs/ca-certificates.crt and its like",
+            "authorities for NTS certificates; SSL_CERT_FILE names another",
+        ),
+    ],
+    sections: &[
+        (
+            "VERDICTS",
+            "open: a valid reply of a synchronised server.\n\nunsynchronised: a valid reply that says leap 3 or \
+             stratum 0 or 16: the server runs, its clock is not right, and no client follows \
+             it.\n\nkiss of death: the server refuses in words (DENY, RSTR, RATE); nothing more is \
+             asked.\n\nclosed: ICMP port unreachable: nothing listens, or a firewall answers \
+             so.\n\nprohibited: ICMP administratively prohibited: a firewall refuses, and the report says \
+             which address.\n\nunreachable: another ICMP error: no way there.\n\nsilent: nothing came back \
+             after three tries. Packets were dropped on the way, or the server gives this client no \
+             answer. It is never called closed.\n\ngarbage: an answer that is no NTP.\n\nblocked here: this \
+             machine's own firewall refused to send.\n\nno route: this machine has no way there, for \
+             instance no IPv6.",
+        ),
+        (
+            "NOTES",
+            "At least two seconds pass between packets to one server, and none follows a kiss of death. A \
+             silent address gets a second and a third request, the third from source port 123 with NTP \
+             version 3 where that is permitted; hosts are asked at the same time, so that hundreds take \
+             as long as one.\n\nWithout root the program that holds a port is told from its control \
+             group, where the kernel has them; packet filters' rules are for root alone.\n\nA rule of a \
+             packet filter that depends on something unknown, such as the client's address or a rate, \
+             is shown as `depends', with its condition; it is never guessed.",
+        ),
+    ],
+    statuses: &[
+        (
+            ExitStatus::Done,
+            "all addresses are open; or, without HOST, nothing is wrong with the port",
+        ),
+        (
+            ExitStatus::NotHeld,
+            "an address is known not to be open; or, without HOST, something is wrong",
+        ),
+        (
+            ExitStatus::Unknown,
+            "an address is silent or a name has none; or the holder of the port cannot be seen",
+        ),
+        (ExitStatus::Data, "a line of @FILE is no host"),
+        (ExitStatus::NoInput, "@FILE is missing"),
+    ],
+    see_also: &["clockbox(1)", "clockbox-sync(1)", "ss(8)", "nft(8)"],
+};

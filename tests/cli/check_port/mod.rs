@@ -1,0 +1,7 @@
+//! `check-port`: a verdict each in network namespaces, against real daemons and real packet
+//! filters; usage; what this machine says of itself.
+
+mod here;
+mod lab;
+mod there;
+mod usage;
