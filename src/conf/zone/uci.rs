@@ -29,9 +29,11 @@ pub fn with_value(text: &str, section: &str, name: &str, new: &str) -> Option<St
         if let Some(kind) = kind {
             inside = !done && kind == section;
         }
-        match option(line, name).filter(|_| inside && !done) {
+        let body = line.trim_end_matches(['\n', '\r']);
+        let ending = line.strip_prefix(body).unwrap_or_default();
+        match option(body, name).filter(|_| inside && !done) {
             Some((head, _, tail)) => {
-                out.push_str(&format!("{head}'{new}'{tail}"));
+                out.push_str(&format!("{head}'{new}'{tail}{ending}"));
                 done = true;
             }
             None => out.push_str(line),
@@ -96,6 +98,17 @@ mod tests {
             with_value("config led\n", "system", "timezone", "UTC"),
             None
         );
+    }
+
+    #[test]
+    fn an_option_without_a_value_gets_it_in_its_own_line() {
+        let new = with_value(
+            "config system\n\toption zonename \n",
+            "system",
+            "zonename",
+            "UTC",
+        );
+        assert_eq!(new.unwrap(), "config system\n\toption zonename 'UTC'\n");
     }
 
     #[test]
