@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Jumps deeper than the kernel allows are not followed.
 const DEPTH: usize = 16;
+/// A walk of more steps (chains that jump to each other over and over) is given up.
+const STEPS: usize = 1_000_000;
 /// More rulings than anybody reads are not kept.
 const RULINGS: usize = 64;
 
@@ -96,6 +98,7 @@ struct Walk<'a> {
     set: &'a Ruleset,
     flow: &'a Flow,
     verdict: Verdict,
+    steps: usize,
 }
 
 impl Ruleset {
@@ -112,6 +115,7 @@ impl Ruleset {
             set: self,
             flow,
             verdict: Verdict::default(),
+            steps: 0,
         };
         if let End::Fell = walk.chain(&base.chain, &[], DEPTH) {
             let rule = format!("policy {}", fate_word(&base.policy));
@@ -163,6 +167,11 @@ impl Walk<'_> {
         let mut left: Vec<String> = Vec::new();
         for rule in &chain.rules {
             for step in &rule.steps {
+                self.steps += 1;
+                if self.steps > STEPS {
+                    self.give_up(name);
+                    return End::Sealed;
+                }
                 let Some(open) = self.open_conditions(step) else {
                     continue;
                 };
@@ -190,6 +199,16 @@ impl Walk<'_> {
             }
         }
         End::Fell
+    }
+
+    /// Says once that the rules are too many to be followed: the verdict is open then.
+    fn give_up(&mut self, chain: &str) {
+        let fate = Fate::Unknown("too many rules to follow".to_owned());
+        let known = self.verdict.rulings.iter().any(|r| r.fate == fate);
+        if !known {
+            self.verdict.rulings.truncate(RULINGS - 1);
+            self.rule(chain, fate, &[], "too many rules to follow");
+        }
     }
 
     /// The conditions that remain open, or `None` when one does not hold.

@@ -105,6 +105,26 @@ fn a_loop_of_jumps_ends() {
 }
 
 #[test]
+fn chains_that_jump_to_each_other_without_end_are_given_up_and_said_to_be() {
+    let mut rules = String::from("-A INPUT -j c0\n");
+    for chain in 0..14 {
+        for source in 0..12 {
+            let next = chain + 1;
+            rules.push_str(&format!("-A c{chain} -s 10.{source}.0.0/16 -j c{next}\n"));
+        }
+    }
+    let verdict = input(&rules);
+    assert_eq!(verdict.outcome(), Outcome::Conditional);
+    assert!(
+        verdict
+            .rulings
+            .iter()
+            .any(|r| matches!(r.fate, Fate::Unknown(_))),
+        "{verdict:?}"
+    );
+}
+
+#[test]
 fn a_published_port_is_redirected() {
     let text = "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n\
                 -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
@@ -190,5 +210,25 @@ fn any_text_is_read_without_a_panic() {
         ":x",
     ] {
         let _ = evaluate(&parse(text, false, "iptables"), &request(Direction::In));
+    }
+}
+
+proptest::proptest! {
+    /// Lines made of the words that rules have, in any order: no panic, an end, and what is blocked
+    /// has a rule that blocks.
+    #[test]
+    fn any_order_of_words_is_read(lines in proptest::collection::vec(
+        proptest::collection::vec(proptest::sample::select(vec![
+            "-A", "INPUT", "a", "b", "-j", "-g", "DROP", "ACCEPT", "RETURN", "REJECT", "!", "-s", "-p",
+            "udp", "tcp", "--dport", "123", "1:", ":9", "-i", "eth+", "10.0.0.0/8", "::/0", "--state",
+            "NEW", "--length", "\"x", "*nat", ":INPUT DROP", ":a -", "COMMIT", "-m", "--limit", "1/s",
+        ]), 1..9), 0..24))
+    {
+        let lines: Vec<String> = lines.iter().map(|words| words.join(" ")).collect();
+        let text = format!("*filter\n:INPUT ACCEPT\n:a -\n:b -\n{}", lines.join("\n"));
+        let verdict = evaluate(&parse(&text, false, "iptables"), &request(Direction::In));
+        if verdict.outcome() == Outcome::Blocked {
+            proptest::prop_assert!(verdict.deciding().is_some_and(|ruling| !ruling.fate.passes()));
+        }
     }
 }
