@@ -1,6 +1,7 @@
 //! What goes over the wire: bytes to types and back, nothing else.
 //!
 //! - [`cmdmon`]: chrony's control protocol, version 6, both sides.
+//! - [`mode6`]: the control messages of ntpd (RFC 9327), reading only.
 //! - [`reader`]: the bounds-checked cursor that every decoder uses.
 //! - [`packet`]: the NTP header (RFC 5905 §7.3).
 //! - [`extension`]: extension fields (RFC 7822).
@@ -10,6 +11,7 @@
 
 pub mod cmdmon;
 pub mod extension;
+pub mod mode6;
 pub mod packet;
 pub mod reader;
 pub mod refid;
