@@ -5,6 +5,7 @@
 pub mod finding;
 pub mod format;
 pub mod links;
+pub mod sources;
 pub mod sync;
 pub mod table;
 
