@@ -94,6 +94,12 @@ pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// When the file's content was last changed, Unix seconds; `None` when it is not there.
+#[must_use]
+pub fn modified(path: &Path) -> Option<i64> {
+    fs::metadata(path).ok().map(|metadata| metadata.mtime())
+}
+
 /// `path` inside `root`: an absolute path is taken from `root`, never from the host.
 #[must_use]
 pub fn under(root: &Path, path: &Path) -> PathBuf {

@@ -8,6 +8,8 @@
 //! - [`daemons`]: which time daemons run, and whether they hold the clock.
 //! - [`files`]: reading with a limit, replacing atomically.
 //! - [`host`]: this machine's name, this process's environment.
+//! - [`mode6`]: asking ntpd by control messages.
+//! - [`ptp`]: PTP hardware clocks by name.
 //! - [`resolve`]: names to addresses, without blocking.
 //! - [`rtc`]: the battery-backed clock.
 //! - [`service`]: services installed and enabled, by files and links.
@@ -28,6 +30,8 @@ pub mod error;
 pub mod files;
 pub mod host;
 mod localtime;
+pub mod mode6;
+pub mod ptp;
 pub mod random;
 pub mod resolve;
 pub mod rtc;

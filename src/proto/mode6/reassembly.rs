@@ -8,7 +8,7 @@ use std::fmt;
 /// Octets that a message may have: far more than any ntpd says of itself.
 pub const MAX_MESSAGE: usize = 32 << 10;
 /// Fragments that a message may have: repeated ones count.
-pub const MAX_FRAGMENTS: u32 = 256;
+pub const MAX_FRAGMENTS: u32 = 128;
 
 /// Why a message will never be complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
