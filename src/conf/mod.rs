@@ -1,6 +1,7 @@
 //! Configuration files of time daemons: text to types, with spans and diagnostics.
 //!
-//! [`cloud`] tells the cloud a machine stands on from what its firmware says.
+//! [`cloud`] tells the cloud a machine stands on from what its firmware says, [`cgroup`] the unit or
+//! container that a control group belongs to.
 //!
 //! Pure: no files, no clock, no printing. Files that a configuration includes are read through
 //! [`files::Files`]. Parsers never stop at the first fault; they return what they understood and
@@ -10,6 +11,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod address;
+pub mod cgroup;
 pub mod chrony;
 pub mod cloud;
 pub mod diagnostic;
