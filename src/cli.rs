@@ -8,6 +8,7 @@ use crate::commands::Output;
 use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
+use crate::commands::sources;
 use crate::commands::sync;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
@@ -76,6 +77,7 @@ enum When {
 #[derive(Debug, clap::Subcommand)]
 enum Applet {
     Sync(sync::Args),
+    Sources(sources::Args),
     Links(links::Args),
     #[command(hide = true)]
     Generate(generate::Args),
@@ -86,6 +88,8 @@ enum Applet {
 pub fn leaves() -> Vec<Leaf> {
     vec![
         Leaf::of::<sync::Args>(&["sync"]),
+        Leaf::of::<sources::ListArgs>(&["sources"]),
+        Leaf::of::<sources::stats::Args>(&["sources", "stats"]),
         Leaf::of::<links::Args>(&["links"]),
     ]
 }
@@ -93,6 +97,10 @@ pub fn leaves() -> Vec<Leaf> {
 fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
         Applet::Sync(args) => execute(args, context),
+        Applet::Sources(args) => match args.verb() {
+            Some(sources::Verb::Stats(stats)) => execute(stats, context),
+            Some(sources::Verb::List(_)) | None => execute(args.list(), context),
+        },
         Applet::Links(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,

@@ -1,7 +1,10 @@
 //! What goes over the wire: bytes to types and back, nothing else.
 //!
+//! - [`bus`]: property values as busctl prints them; timesyncd's last message.
 //! - [`cmdmon`]: chrony's control protocol, version 6, both sides.
 //! - [`mode6`]: the control messages of ntpd (RFC 9327), reading only.
+//! - [`ntpctl`]: what OpenNTPD's ntpctl prints.
+//! - [`ntpd_rs`]: what ntpd-rs says on its observation socket.
 //! - [`reader`]: the bounds-checked cursor that every decoder uses.
 //! - [`packet`]: the NTP header (RFC 5905 §7.3).
 //! - [`extension`]: extension fields (RFC 7822).
@@ -9,9 +12,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod bus;
 pub mod cmdmon;
 pub mod extension;
 pub mod mode6;
+pub mod ntpctl;
+pub mod ntpd_rs;
 pub mod packet;
 pub mod reader;
 pub mod refid;

@@ -157,8 +157,11 @@ pub fn running() -> Result<Vec<Running>, Error> {
         let Some(process) = look(pid) else {
             continue;
         };
+        // OpenNTPD's parts have titles of their own; helpers of others keep the command line.
         let same = |known: &&mut Running| {
-            known.kind == process.kind && known.container == process.container
+            known.kind == process.kind
+                && known.container == process.container
+                && (known.kind == Kind::Openntpd || known.arguments == process.arguments)
         };
         match found.iter_mut().find(same) {
             Some(known) => merge(known, process),

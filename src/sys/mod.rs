@@ -20,6 +20,7 @@
 //! - [`proc_net`]: listeners from /proc/net.
 //! - [`process`]: running a program to read what it prints.
 //! - [`processes`]: who holds a socket, control groups, namespaces.
+//! - [`stream`]: a framed message from a Unix stream socket.
 //! - [`sock_diag`]: listeners as the kernel tells them.
 //! - [`terminal`]: standard output and error; width and colour.
 #![allow(
@@ -48,6 +49,7 @@ pub mod resolve;
 pub mod rtc;
 pub mod service;
 pub mod sock_diag;
+pub mod stream;
 pub mod terminal;
 pub mod timex;
 pub mod udp;

@@ -70,10 +70,14 @@ impl Variables {
         }
     }
 
-    /// The value as octal digits (`reach`).
+    /// The reach register: octal digits of the reference ntpd, `0x` and hexadecimal of NTPsec.
     #[must_use]
-    pub fn octal(&self, name: &str) -> Option<u8> {
-        u8::from_str_radix(self.text(name)?, 8).ok()
+    pub fn reach(&self, name: &str) -> Option<u8> {
+        let text = self.text(name)?;
+        match text.strip_prefix("0x") {
+            Some(hex) => u8::from_str_radix(hex, 16).ok(),
+            None => u8::from_str_radix(text, 8).ok(),
+        }
     }
 
     /// The value as a timestamp: `0xHHHHHHHH.HHHHHHHH`; `None` for the zero one.
@@ -114,8 +118,9 @@ mod tests {
         assert_eq!(list.text("version"), Some("ntpd ntpsec-1.2.2, x"));
         assert_eq!(list.milliseconds("rootdelay"), Some(0.0125));
         assert_eq!(list.number("offset"), Some(-0.25));
-        assert_eq!(list.octal("reach"), Some(0o377));
+        assert_eq!(list.reach("reach"), Some(0o377));
         assert_eq!(list.integer("hpoll"), Some(6));
+        assert_eq!(Variables::parse(b"reach=0xff").reach("reach"), Some(255));
         assert_eq!(
             list.timestamp("reftime").unwrap().to_bits(),
             0xe5a1_b2c3_8000_0000
@@ -140,7 +145,7 @@ mod tests {
             let list = Variables::parse(&data);
             prop_assert!(list.0.len() <= MAX_VARIABLES);
             for (name, _) in &list.0 {
-                let _ = (list.number(name), list.octal(name), list.integer(name), list.timestamp(name));
+                let _ = (list.number(name), list.reach(name), list.integer(name), list.timestamp(name));
             }
         }
     }
