@@ -9,6 +9,7 @@ use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
 use crate::commands::sources;
+use crate::commands::status;
 use crate::commands::sync;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
@@ -78,6 +79,7 @@ enum When {
 enum Applet {
     Sync(sync::Args),
     Sources(sources::Args),
+    Status(status::Args),
     Links(links::Args),
     #[command(hide = true)]
     Generate(generate::Args),
@@ -90,6 +92,9 @@ pub fn leaves() -> Vec<Leaf> {
         Leaf::of::<sync::Args>(&["sync"]),
         Leaf::of::<sources::ListArgs>(&["sources"]),
         Leaf::of::<sources::stats::Args>(&["sources", "stats"]),
+        Leaf::of::<sources::set::Args>(&["sources", "set"]),
+        Leaf::of::<sources::set::UnsetArgs>(&["sources", "unset"]),
+        Leaf::of::<status::Args>(&["status"]),
         Leaf::of::<links::Args>(&["links"]),
     ]
 }
@@ -99,8 +104,11 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
         Applet::Sync(args) => execute(args, context),
         Applet::Sources(args) => match args.verb() {
             Some(sources::Verb::Stats(stats)) => execute(stats, context),
+            Some(sources::Verb::Set(set)) => execute(set, context),
+            Some(sources::Verb::Unset(unset)) => execute(unset, context),
             Some(sources::Verb::List(_)) | None => execute(args.list(), context),
         },
+        Applet::Status(args) => execute(args, context),
         Applet::Links(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,

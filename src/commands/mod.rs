@@ -5,6 +5,7 @@ pub mod host_files;
 pub mod links;
 pub mod page;
 pub mod sources;
+pub mod status;
 pub mod sync;
 
 use crate::exit::ExitStatus;

@@ -2,10 +2,12 @@
 //! one envelope. Pure: the time and the host's name are arguments.
 #![forbid(unsafe_code)]
 
+pub mod diff;
 pub mod finding;
 pub mod format;
 pub mod links;
 pub mod sources;
+pub mod status;
 pub mod sync;
 pub mod table;
 

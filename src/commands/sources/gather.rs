@@ -117,7 +117,7 @@ fn ask(daemon: &Running, conf: Option<&Configured>, limit_s: f64) -> Observed {
     if daemon.container {
         return Observed::silent(
             name,
-            "it runs in a container, where its control channel is: ask it there",
+            "it runs in a container or another network, where its control channel is: ask it there",
         );
     }
     let unix = sys::clock::unix();
@@ -194,6 +194,7 @@ fn ask_cmdmon(kind: Kind, conf: Option<&Configured>, limit_s: f64) -> Observed {
 
 fn ask_mode6(name: &str, addresses: &[IpAddr], limit_s: f64) -> Observed {
     let mut problem = String::new();
+    let mut silent = false;
     for ip in addresses {
         let address = SocketAddr::new(*ip, 123);
         let asked = mode6::Client::open(address, limit_s)
@@ -204,14 +205,18 @@ fn ask_mode6(name: &str, addresses: &[IpAddr], limit_s: f64) -> Observed {
                 return seen;
             }
             // What the first door said is what its configuration means.
-            Err(error) if problem.is_empty() => problem = error.to_string(),
-            Err(_) => {}
+            Err(error) => {
+                silent |= matches!(error, mode6::AskError::Silent | mode6::AskError::Refused(_));
+                if problem.is_empty() {
+                    problem = error.to_string();
+                }
+            }
         }
     }
-    Observed::silent(
-        name,
-        format!("{problem}; ntp.conf may forbid it: look for noquery in its restrict lines"),
-    )
+    if silent {
+        problem.push_str("; ntp.conf may forbid it: look for noquery in its restrict lines");
+    }
+    Observed::silent(name, problem)
 }
 
 /// Asks a daemon on another machine: chronyd, else ntpd.

@@ -3,8 +3,10 @@
 //! [`gather`] asks each daemon in its own way ([`chronyd`], [`ntpd`], [`timesyncd`], [`ntpd_rs`],
 //! [`openntpd`], else [`probed`]); [`configured`] reads what it was told to do; [`findings`] compares.
 
+pub mod apply;
 pub mod chronyd;
 pub mod configured;
+pub mod edit;
 pub mod findings;
 pub mod gather;
 pub mod list;
@@ -16,6 +18,7 @@ pub mod openntpd;
 pub mod page;
 pub mod probed;
 pub mod reference;
+pub mod set;
 pub mod stats;
 pub mod timesyncd;
 
@@ -43,8 +46,12 @@ pub enum Verb {
     /// The table of sources: the same as without a verb
     #[command(hide = true)]
     List(ListArgs),
-    /// Show what the daemon has learnt of each source
+    /// `sources stats`.
     Stats(stats::Args),
+    /// `sources set`.
+    Set(set::Args),
+    /// `sources unset`.
+    Unset(set::UnsetArgs),
 }
 
 impl Args {

@@ -104,3 +104,97 @@ pub const STATS: ManPage = ManPage {
     )],
     see_also: &["clockbox-sources(1)", "chronyc(1)"],
 };
+
+/// `clockbox sources set`.
+pub const SET: ManPage = ManPage {
+    examples: &[
+        (
+            "Follow these three and no others",
+            "clockbox sources set ntp1.example.com ntp2.example.com ntp3.example.com",
+        ),
+        (
+            "See first what would change",
+            "clockbox sources set --dry-run --diff ntp1.example.com",
+        ),
+        (
+            "One more beside those that are there, preferred",
+            "clockbox sources set --add --options \"iburst prefer\" 169.254.169.123",
+        ),
+        (
+            "A pool",
+            "clockbox sources set --pool 2.debian.pool.ntp.org",
+        ),
+        (
+            "In an image",
+            "clockbox sources set --root /mnt ntp1.example.com",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/chrony/chrony.conf, /etc/chrony.conf, /etc/ntpsec/ntp.conf, /etc/ntp.conf, /etc/systemd/timesyncd.conf, /etc/clockbox/clockbox.conf",
+            "the configuration of the daemon that runs, else of the one that is enabled",
+        ),
+        ("*.clockbox-old", "the copy of what a file was before"),
+    ],
+    sections: &[(
+        "WHAT IS DONE",
+        "The names are looked up; one without an address ends it before anything is written. Lines of network sources are commented out (with --add they stay), the new ones stand where they stood, the rest of the file stays byte for byte; reference clocks stay. chronyd and clockbox's daemon are told through their control socket without a restart, the others by a restart of their service. Then the daemon is asked until the new sources answer. When none has after --wait seconds, the files are put back as they were and the daemon is told again.\n\nA second run with the same words changes nothing.",
+    )],
+    statuses: &[
+        (
+            ExitStatus::Done,
+            "the daemon follows the new sources, or did already",
+        ),
+        (
+            ExitStatus::NotHeld,
+            "none of the new sources answered: everything was put back",
+        ),
+        (
+            ExitStatus::Data,
+            "a name has no address; nothing was changed",
+        ),
+        (
+            ExitStatus::Unavailable,
+            "the daemon could not be told; everything was put back",
+        ),
+        (ExitStatus::NoPermission, "the files are root's"),
+    ],
+    see_also: &[
+        "clockbox-sources(1)",
+        "clockbox-sources-unset(1)",
+        "chrony.conf(5)",
+        "ntp.conf(5)",
+        "timesyncd.conf(5)",
+    ],
+};
+
+/// `clockbox sources unset`.
+pub const UNSET: ManPage = ManPage {
+    examples: &[
+        ("Take one out", "clockbox sources unset ntp3.example.com"),
+        (
+            "See first what would change",
+            "clockbox sources unset --dry-run --diff ntp3.example.com",
+        ),
+    ],
+    files: &[(
+        "/etc/chrony/chrony.conf and the like",
+        "the configuration of the daemon that runs, else of the one that is enabled",
+    )],
+    sections: &[(
+        "WHAT IS DONE",
+        "The lines of these sources are commented out and the daemon is told, as clockbox-sources-set(1) does it. The last source is not taken out.",
+    )],
+    statuses: &[
+        (
+            ExitStatus::Done,
+            "the daemon no longer uses them, or did not",
+        ),
+        (ExitStatus::Data, "nothing would be left"),
+        (
+            ExitStatus::NoInput,
+            "a name is no source of the configuration",
+        ),
+    ],
+    see_also: &["clockbox-sources-set(1)", "clockbox-sources(1)"],
+};
