@@ -260,15 +260,20 @@ impl StatusReport {
                 ),
             ));
         }
+        let mut held: Vec<(String, Vec<&str>)> = Vec::new();
         for port in &self.ports {
             let holder = port
                 .holder
                 .as_deref()
-                .unwrap_or("held by a process that root can see");
-            facts.push((
-                "Port",
-                format!("{} on {}: {holder}", port.port, port.address),
-            ));
+                .unwrap_or("a process that root can see");
+            let key = format!("{}: {holder}", port.port);
+            match held.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, on)) => on.push(&port.address),
+                None => held.push((key, vec![&port.address])),
+            }
+        }
+        for (key, on) in held {
+            facts.push(("Port", format!("{key} on {}", on.join(", "))));
         }
         facts
     }

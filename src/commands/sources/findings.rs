@@ -45,13 +45,13 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
         let conf = gathered
             .configured
             .iter()
-            .find(|(kind, _)| kind.word() == seen.daemon.name)
+            .find(|(pid, _)| seen.daemon.pid.unwrap_or_default() == *pid)
             .map(|(_, conf)| conf);
         if let Some(conf) = conf {
             let running = gathered
                 .running
                 .iter()
-                .find(|daemon| daemon.kind.word() == seen.daemon.name);
+                .find(|daemon| seen.daemon.pid == Some(daemon.pid));
             let age = running.and_then(|daemon| daemon.age_s);
             found.extend(differences(seen, conf, now, age));
             found.extend(lines(seen, conf, gathered.cloud));
@@ -441,5 +441,6 @@ fn smeared(sources: &[SourceRow]) -> Option<Finding> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make files")]
 #[path = "findings_tests.rs"]
 mod tests;

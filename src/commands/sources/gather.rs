@@ -39,8 +39,8 @@ pub struct Gathered {
     pub observed: Vec<Observed>,
     /// The processes.
     pub running: Vec<Running>,
-    /// Their configurations, by daemon.
-    pub configured: Vec<(Kind, Configured)>,
+    /// Their configurations, by process.
+    pub configured: Vec<(u32, Configured)>,
     /// The PTP clocks of this machine.
     pub clocks: Vec<PtpClock>,
     /// The cloud.
@@ -93,7 +93,7 @@ pub fn local(limit_s: f64) -> Gathered {
         gathered.observed.push(seen);
         gathered
             .configured
-            .extend(conf.map(|conf| (daemon.kind, conf)));
+            .extend(conf.map(|conf| (daemon.pid, conf)));
     }
     if blind {
         gathered.running.clear();
@@ -297,6 +297,12 @@ pub fn annotate(
         }
         if let Some(conf) = conf {
             row.configured_at = origin(row, conf);
+            let burst = |s: &&crate::conf::sources::TimeSource| {
+                s.iburst && Some(s.name.as_str()) == row.name.as_deref()
+            };
+            if conf.sources.iter().any(|s| burst(&s)) {
+                row.options.push("iburst".to_owned());
+            }
         }
         if row.text.is_none()
             && let Some(advice) = explain(row, &limits)

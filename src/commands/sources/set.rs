@@ -319,10 +319,6 @@ fn changes(wanted: &Wanted<'_>, place: &Place) -> Result<BTreeMap<String, Change
     } else {
         SourceKind::Server
     };
-    let line = |host: &String| {
-        let words = [kind.word(), host, wanted.options];
-        words.join(" ").trim_end().to_owned()
-    };
     let present = |host: &&String| network.iter().any(|s| s.name == **host);
     // The same words in the same order are the same wish.
     let settled =
@@ -337,33 +333,8 @@ fn changes(wanted: &Wanted<'_>, place: &Place) -> Result<BTreeMap<String, Change
         {
             return Ok(changes);
         }
-        Mode::Remove => {
-            let unknown = wanted
-                .hosts
-                .iter()
-                .find(|host| !network.iter().any(|s| s.name == **host));
-            let every = network.iter().all(|s| named(s));
-            if let Some(host) = unknown {
-                // A second run finds it gone.
-                let was = place.conf.commented.iter().any(|c| c.name == **host);
-                if was && !network.iter().any(|s| named(s)) {
-                    return Ok(changes);
-                }
-                return Err(Failure::new(
-                    ExitStatus::NoInput,
-                    format!("{host} is no source of {}", place.conf.path),
-                )
-                .hint("clockbox sources"));
-            }
-            let refclocks = place.conf.sources.len() > network.len();
-            if every && !refclocks {
-                return Err(Failure::new(
-                    ExitStatus::Data,
-                    format!("that would leave {} without any source", place.conf.path),
-                )
-                .hint("put others in their place: clockbox sources set HOST..."));
-            }
-        }
+        Mode::Remove if !may_remove(wanted, &network, place)? => return Ok(changes),
+        Mode::Remove => {}
         Mode::Add | Mode::Replace => {}
     }
     for source in &network {
@@ -377,26 +348,7 @@ fn changes(wanted: &Wanted<'_>, place: &Place) -> Result<BTreeMap<String, Change
             change.comment_out.insert(source.origin.line);
         }
     }
-    let lines: Vec<String> = match (form, wanted.mode) {
-        (Form::Timesyncd, mode) => {
-            let mut names: Vec<&str> = Vec::new();
-            if mode != Mode::Replace {
-                names.extend(network.iter().map(|s| s.name.as_str()).filter(|name| {
-                    mode != Mode::Remove || !wanted.hosts.iter().any(|h| h == name)
-                }));
-            }
-            if mode != Mode::Remove {
-                names.extend(missing.iter().map(|h| h.as_str()));
-                if mode == Mode::Replace {
-                    names = wanted.hosts.iter().map(String::as_str).collect();
-                }
-            }
-            vec![format!("NTP={}", names.join(" "))]
-        }
-        (Form::Lines, Mode::Remove) => Vec::new(),
-        (Form::Lines, Mode::Add) => missing.iter().map(|h| line(h)).collect(),
-        (Form::Lines, Mode::Replace) => wanted.hosts.iter().map(line).collect(),
-    };
+    let lines = lines(wanted, form, &network, &missing, kind);
     if !lines.is_empty() {
         let main = changes.entry(place.conf.path.clone()).or_default();
         main.insert = lines;
@@ -414,6 +366,71 @@ fn changes(wanted: &Wanted<'_>, place: &Place) -> Result<BTreeMap<String, Change
         }
     }
     Ok(changes)
+}
+
+/// Whether the sources can be taken out; false when they are out already.
+fn may_remove(
+    wanted: &Wanted<'_>,
+    network: &[&TimeSource],
+    place: &Place,
+) -> Result<bool, Failure> {
+    let named = |source: &&&TimeSource| wanted.hosts.contains(&source.name);
+    let unknown = wanted
+        .hosts
+        .iter()
+        .find(|host| !network.iter().any(|s| s.name == **host));
+    if let Some(host) = unknown {
+        // A second run finds it gone.
+        let was = place.conf.commented.iter().any(|c| c.name == **host);
+        if was && !network.iter().any(|s| named(&s)) {
+            return Ok(false);
+        }
+        return Err(Failure::new(
+            ExitStatus::NoInput,
+            format!("{host} is no source of {}", place.conf.path),
+        )
+        .hint("clockbox sources"));
+    }
+    let refclocks = place.conf.sources.len() > network.len();
+    if network.iter().all(|s| named(&s)) && !refclocks {
+        return Err(Failure::new(
+            ExitStatus::Data,
+            format!("that would leave {} without any source", place.conf.path),
+        )
+        .hint("put others in their place: clockbox sources set HOST..."));
+    }
+    Ok(true)
+}
+
+/// The lines that are put in.
+fn lines(
+    wanted: &Wanted<'_>,
+    form: Form,
+    network: &[&TimeSource],
+    missing: &[&String],
+    kind: SourceKind,
+) -> Vec<String> {
+    let line = |host: &String| {
+        let words = [kind.word(), host, wanted.options];
+        words.join(" ").trim_end().to_owned()
+    };
+    let there = || network.iter().map(|s| s.name.as_str());
+    let hosts = || wanted.hosts.iter().map(String::as_str);
+    match (form, wanted.mode) {
+        (Form::Lines, Mode::Remove) => Vec::new(),
+        (Form::Lines, Mode::Add) => missing.iter().map(|h| line(h)).collect(),
+        (Form::Lines, Mode::Replace) => wanted.hosts.iter().map(line).collect(),
+        (Form::Timesyncd, mode) => {
+            let names: Vec<&str> = match mode {
+                Mode::Replace => hosts().collect(),
+                Mode::Add => there().chain(missing.iter().map(|h| h.as_str())).collect(),
+                Mode::Remove => there()
+                    .filter(|name| !hosts().any(|h| h == *name))
+                    .collect(),
+            };
+            vec![format!("NTP={}", names.join(" "))]
+        }
+    }
 }
 
 /// True when the line of a source says what is wanted, word for word.
@@ -565,51 +582,66 @@ fn follow(
     if answered.is_empty() {
         restore(edits, place, backups);
         let back = tell(place, &after.sources, &place.conf.sources);
-        report.put_back = true;
-        report.changed = false;
-        report.status = ExitStatus::NotHeld;
-        report.text = format!(
-            "none of {} answered within {} s: everything was put back",
-            wanted.hosts.join(", "),
-            common.wait
-        );
-        for file in &mut report.files {
-            file.backup = None;
-        }
-        report.findings.push(
-            Finding::error(format!("{} did not answer", silent.join(", ")))
-                .next(format!("clockbox check-port {}", silent.join(" "))),
-        );
-        if let Err(failure) = back {
-            report.findings.push(Finding::error(format!(
-                "{} still has the new sources: {}",
-                place.kind.word(),
-                failure.message
-            )));
-        }
+        nobody_answered(&mut report, &silent, common.wait, back);
         return Ok(report);
     }
-    if !silent.is_empty() && place.kind != Kind::Timesyncd {
+    somebody_answered(&mut report, &silent, place.kind);
+    Ok(report)
+}
+
+/// What is said when it worked, for some of them at least.
+fn somebody_answered(report: &mut SetReport, silent: &[&str], kind: Kind) {
+    if !silent.is_empty() && kind != Kind::Timesyncd {
         report.findings.push(
             Finding::warning(format!("{} did not answer yet", silent.join(", ")))
                 .next(format!("clockbox check-port {}", silent.join(" "))),
         );
     }
-    let verb = if answered.len() == 1 {
+    let answering: Vec<&str> = report
+        .sources
+        .iter()
+        .filter(|source| source.answers == Some(true))
+        .map(|source| source.name.as_str())
+        .collect();
+    let verb = if answering.len() == 1 {
         "answers"
     } else {
         "answer"
     };
     report.text = format!(
         "{} follows the new sources: {} {verb}",
-        place.kind.word(),
-        answered
-            .iter()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
+        report.daemon,
+        answering.join(", ")
     );
-    Ok(report)
+}
+
+/// What is said when everything was put back.
+fn nobody_answered(
+    report: &mut SetReport,
+    silent: &[&str],
+    waited_s: f64,
+    back: Result<String, Failure>,
+) {
+    report.put_back = true;
+    report.changed = false;
+    report.status = ExitStatus::NotHeld;
+    report.text = format!(
+        "none of {} answered within {waited_s} s: everything was put back",
+        silent.join(", ")
+    );
+    for file in &mut report.files {
+        file.backup = None;
+    }
+    report.findings.push(
+        Finding::error(format!("{} did not answer", silent.join(", ")))
+            .next(format!("clockbox check-port {}", silent.join(" "))),
+    );
+    if let Err(failure) = back {
+        report.findings.push(Finding::error(format!(
+            "{} still has the new sources: {}",
+            report.daemon, failure.message
+        )));
+    }
 }
 
 /// chronyd is told live where its socket is; else its service is restarted.

@@ -179,6 +179,7 @@ pub fn findings(found: &[Found], image: bool) -> Vec<Finding> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make files")]
 mod tests {
     use super::*;
     use std::fs;

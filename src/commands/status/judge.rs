@@ -142,34 +142,7 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
     };
     let kept = real().any(|d| d.synchronised.is_none() && d.may_steer());
     if let Some(probe) = probe {
-        let offset = probe.offset_s.unwrap_or(0.0);
-        let bound = probe.max_error_s.map(|max| (max - offset.abs()).max(0.0));
-        judgement.offset_s = Some(offset);
-        judgement.error_bound_s = bound;
-        judgement.age_s = Some(0.0);
-        judgement.witness = Some(probed::NAME.to_owned());
-        let wrong = offset.abs() > bound.unwrap_or(0.0).max(FLOOR_S);
-        let measured = format!(
-            "the configured servers, asked directly, say that the clock is {} (within {})",
-            direction(offset),
-            bound.map_or("unknown".to_owned(), seconds)
-        );
-        (judgement.verdict, judgement.text) = if wrong {
-            (
-                Verdict::NotRight,
-                format!("The time is not right: {why}, and {measured}{flag}"),
-            )
-        } else if kept {
-            (
-                Verdict::Right,
-                format!("The time is right: {why}, but {measured}"),
-            )
-        } else {
-            (
-                Verdict::NotKept,
-                format!("The time is right now, but nothing keeps it: {why}; {measured}"),
-            )
-        };
+        measured(&mut judgement, probe, &why, kept, flag);
         return judgement;
     }
     let voices: Vec<f64> = sources
@@ -200,6 +173,38 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
         judgement.text = format!("Whether the time is right cannot be told: {why}{flag}");
     }
     judgement
+}
+
+/// What the servers say that were asked directly.
+fn measured(judgement: &mut Judgement, probe: &DaemonRow, why: &str, kept: bool, flag: &str) {
+    let offset = probe.offset_s.unwrap_or(0.0);
+    let bound = probe.max_error_s.map(|max| (max - offset.abs()).max(0.0));
+    judgement.offset_s = Some(offset);
+    judgement.error_bound_s = bound;
+    judgement.age_s = Some(0.0);
+    judgement.witness = Some(probed::NAME.to_owned());
+    let wrong = offset.abs() > bound.unwrap_or(0.0).max(FLOOR_S);
+    let measured = format!(
+        "the configured servers, asked directly, say that the clock is {} (within {})",
+        direction(offset),
+        bound.map_or("unknown".to_owned(), seconds)
+    );
+    (judgement.verdict, judgement.text) = if wrong {
+        (
+            Verdict::NotRight,
+            format!("The time is not right: {why}, and {measured}{flag}"),
+        )
+    } else if kept {
+        (
+            Verdict::Right,
+            format!("The time is right: {why}, but {measured}"),
+        )
+    } else {
+        (
+            Verdict::NotKept,
+            format!("The time is right now, but nothing keeps it: {why}; {measured}"),
+        )
+    };
 }
 
 #[cfg(test)]

@@ -184,6 +184,7 @@ pub fn ports() -> Result<Vec<PortRow>, sys::error::Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make files")]
 mod tests {
     use super::*;
     use std::fs;

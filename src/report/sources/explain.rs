@@ -282,6 +282,13 @@ fn too_new(row: &SourceRow, limits: &Limits) -> Advice {
         .map_or("a few polls".to_owned(), |poll| {
             age(poll * f64::from(missing))
         });
+    if row.options.iter().any(|option| option == "iburst") {
+        return say(format!(
+            "too new: {count}, it counts from {} on. Its iburst takes some 6 s after a start: look again then",
+            limits.min_samples
+        ))
+        .next("clockbox sources --watch");
+    }
     say(format!(
         "too new: {count}, it counts from {} on. Wait about {wait}; with the option iburst on its line it takes some 6 s after a start",
         limits.min_samples

@@ -182,7 +182,7 @@ pub struct SourceRow {
     pub samples: Option<u32>,
     /// How it is authenticated; `null` when the daemon does not say.
     pub authentication: Option<Authentication>,
-    /// Options in force: `prefer`, `noselect`, `trust`, `require`.
+    /// Options in force: `prefer`, `noselect`, `trust`, `require`; `iburst` as configured.
     pub options: Vec<String>,
     /// Where it is configured: `/etc/chrony/chrony.conf:12`.
     pub configured_at: Option<String>,

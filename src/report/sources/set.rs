@@ -85,7 +85,8 @@ impl Report for SetReport {
 
 fn render(report: &SetReport, page: &Page) -> String {
     let mut out = String::new();
-    for file in &report.files {
+    let kept = report.files.iter().filter(|_| !report.put_back);
+    for file in kept {
         let word = if report.dry_run {
             "would change"
         } else {
