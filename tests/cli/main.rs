@@ -12,5 +12,6 @@ mod frame;
 mod mock;
 mod net;
 mod run;
+mod sources;
 mod sync;
 mod sync_peers;

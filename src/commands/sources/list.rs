@@ -161,20 +161,17 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
     }
     if let Some(daemon) = daemons.iter().find(|d| d.synchronised == Some(false)) {
         let answering = sources.iter().filter(|row| row.offset_s.is_some()).count();
-        return format!(
-            "{} is not synchronised: it follows none of its {} ({answering} {})",
-            daemon.name,
-            count(sources.len(), "source"),
-            if answering == 1 { "answers" } else { "answer" }
-        );
+        let name = &daemon.name;
+        return match (sources.len(), answering) {
+            (0, _) => format!("{name} is not synchronised: it has no sources"),
+            (1, 0) => format!("{name} is not synchronised: its one source does not answer"),
+            (1, _) => format!("{name} is not synchronised: it does not follow its one source"),
+            (n, 0) => format!("{name} is not synchronised: none of its {n} sources answers"),
+            (n, m) => format!(
+                "{name} is not synchronised: it follows none of its {n} sources ({m} of them {})",
+                if m == 1 { "answers" } else { "answer" }
+            ),
+        };
     }
     "it cannot be told whether the clock is synchronised".to_owned()
-}
-
-fn count(n: usize, word: &str) -> String {
-    if n == 1 {
-        format!("1 {word}")
-    } else {
-        format!("{n} {word}s")
-    }
 }

@@ -9,6 +9,9 @@ pub mod configured;
 pub mod edit;
 pub mod findings;
 pub mod gather;
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests read captures")]
+mod golden;
 pub mod list;
 pub mod lookup;
 pub mod ntpd;

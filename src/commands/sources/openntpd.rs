@@ -16,6 +16,8 @@ use crate::sys;
 const NAME: &str = "openntpd";
 /// Below this trust a peer does not count.
 const TRUST_GOOD: u8 = 6;
+/// Where the trust of a peer begins, before its first reply.
+const TRUST_FIRST: u8 = 2;
 
 /// Asks ntpctl.
 #[must_use]
@@ -85,7 +87,7 @@ fn row(peer: &Peer) -> SourceRow {
     };
     let state = if peer.selected {
         State::Selected
-    } else if peer.offset_s.is_none() {
+    } else if peer.offset_s.is_none() && peer.trust.is_none_or(|trust| trust <= TRUST_FIRST) {
         State::Unreachable
     } else if peer.sensor || peer.trust.is_some_and(|trust| trust >= TRUST_GOOD) {
         State::Candidate
@@ -109,5 +111,15 @@ fn row(peer: &Peer) -> SourceRow {
         row.last_sample_age_s = Some((poll - next).max(0.0));
     }
     row.authentication = Some(Authentication::None);
+    if state == State::Candidate {
+        row.text = Some("good: OpenNTPD follows the middle of its good peers".to_owned());
+    }
+    if state == State::Unusable {
+        let trust = peer.trust.unwrap_or_default();
+        row.text = Some(format!(
+            "it answers, and its trust is {trust} of 10: OpenNTPD uses a peer from {TRUST_GOOD} on, which takes a reply or two more"
+        ));
+        row.next = Some("clockbox sources --watch".to_owned());
+    }
     row
 }
