@@ -32,7 +32,11 @@ impl Property {
                 loop {
                     match characters.next() {
                         None | Some('"') => break,
-                        Some('\\') => word.extend(characters.next()),
+                        Some('\\') => word.extend(
+                            characters
+                                .next()
+                                .map(|c| if c.is_control() { '?' } else { c }),
+                        ),
                         Some(c) if c.is_control() => word.push('?'),
                         Some(c) => word.push(c),
                     }

@@ -74,7 +74,7 @@ pub fn view(seen: &Observation, now: NtpTimestamp) -> Observed {
     let synchronised = seen.stratum.is_some_and(|s| s < 16);
     let reference = seen
         .refid
-        .map(|id| RefId(id).display(seen.stratum.unwrap_or(16).saturating_sub(1)));
+        .map(|id| RefId(id).display(seen.stratum.unwrap_or(16)));
     let mut daemon = DaemonRow::new(NAME);
     daemon.via = Some("observe".to_owned());
     daemon.version.clone_from(&seen.version);
@@ -196,5 +196,65 @@ fn without_port(text: &str) -> String {
             }
             _ => text.to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(name: &str, address: &str, offset: f64) -> ntpd_rs::Source {
+        ntpd_rs::Source {
+            name: Some(name.to_owned()),
+            address: Some(address.to_owned()),
+            offset_s: Some(offset),
+            uncertainty_s: Some(1e-4),
+            delay_s: Some(0.02),
+            poll: Some(4),
+            unanswered: Some(1),
+            ..ntpd_rs::Source::default()
+        }
+    }
+
+    #[test]
+    fn the_source_that_the_reference_names_is_selected_and_of_others_nothing_is_claimed() {
+        let seen = Observation {
+            stratum: Some(2),
+            refid: Some([192, 0, 2, 1]),
+            leap: Some("NoWarning".to_owned()),
+            root_delay_s: Some(0.02),
+            root_dispersion_s: Some(0.001),
+            sources: vec![
+                source("ntp1.example:123", "192.0.2.1:123", -0.002),
+                source("ntp2.example:123", "[2001:db8::1]:123", 0.001),
+            ],
+            ..Observation::default()
+        };
+        let view = view(&seen, NtpTimestamp::ZERO);
+        let [first, second] = &view.sources[..] else {
+            panic!("{view:?}");
+        };
+        assert_eq!(
+            (first.state, second.state),
+            (State::Selected, State::Unknown)
+        );
+        assert_eq!(second.address.as_deref(), Some("2001:db8::1"));
+        assert_eq!(view.daemon.follows.as_deref(), Some("ntp1.example"));
+        assert!((view.daemon.max_error_s.unwrap() - 0.013).abs() < 1e-9);
+        assert_eq!(
+            (first.reach_ok_of_8, first.poll_interval_s),
+            (Some(7), Some(16.0))
+        );
+    }
+
+    #[test]
+    fn stratum_16_is_not_synchronised() {
+        let seen = Observation {
+            stratum: Some(16),
+            ..Observation::default()
+        };
+        let view = view(&seen, NtpTimestamp::ZERO);
+        assert_eq!(view.daemon.synchronised, Some(false));
+        assert_eq!(view.daemon.follows, None);
     }
 }

@@ -161,3 +161,43 @@ fn from_files(why: &str, now: (i64, u32)) -> Observed {
     ));
     Observed::only(daemon)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `busctl get-property` of systemd 252, a line a property.
+    const SYNCHRONISED: &str = "s \"ntp1.example\"\n(iay) 2 4 192 0 2 1\nt 64000000\nt 5000000\n\
+        (uuuuittayttttbtt) 0 4 4 2 -25 10000 2000 4 192 0 2 9 1700000000000000 1700000000011000 \
+        1700000000011100 1700000000002100 false 7 350\nx 65536\n";
+
+    #[test]
+    fn the_bus_properties_become_a_row() {
+        let seen = from_properties(SYNCHRONISED, (1_700_000_010, 0));
+        assert_eq!(seen.daemon.synchronised, Some(true));
+        assert_eq!(seen.daemon.follows.as_deref(), Some("ntp1.example"));
+        assert_eq!(seen.daemon.frequency_ppm, Some(1.0));
+        let row = &seen.sources[0];
+        // timedatectl shows +10 ms and 2 ms for these times.
+        assert!((row.offset_s.unwrap() - 0.010).abs() < 1e-6, "{row:?}");
+        assert!((row.delay_s.unwrap() - 0.002).abs() < 1e-6);
+        assert_eq!(row.address.as_deref(), Some("192.0.2.1"));
+        assert_eq!(
+            (row.state, row.poll_interval_s),
+            (State::Selected, Some(64.0))
+        );
+        assert!((row.last_sample_age_s.unwrap() - 10.0).abs() < 0.01);
+        assert_eq!(seen.limits.max_distance_s, 5.0);
+    }
+
+    #[test]
+    fn a_server_that_never_answered_and_no_server_at_all_are_told_apart() {
+        let silent = SYNCHRONISED.replace("false 7 350", "false 0 0");
+        let seen = from_properties(&silent, (1_700_000_010, 0));
+        assert_eq!(seen.sources[0].state, State::Unreachable);
+        assert_eq!(seen.daemon.synchronised, Some(false));
+        let none = from_properties("s \"\"\n(iay) 0 0\nt 0\nt 5000000\n", (0, 0));
+        assert!(none.daemon.problem.unwrap().contains("no server"));
+        assert!(from_properties("", (0, 0)).sources.is_empty());
+    }
+}
