@@ -49,11 +49,13 @@ pub enum Verb {
     /// The table of sources: the same as without a verb
     #[command(hide = true)]
     List(ListArgs),
-    /// `sources stats`.
+    /// Show what the daemon has learnt of each source: samples, drift, deviation
     Stats(stats::Args),
-    /// `sources set`.
+    /// Make the daemon in use follow these servers: its file is edited, it is told, its answer
+    /// awaited
     Set(set::Args),
-    /// `sources unset`.
+    /// Take servers out of the configuration of the daemon in use
+    #[command(alias = "remove")]
     Unset(set::UnsetArgs),
 }
 
