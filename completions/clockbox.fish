@@ -36,6 +36,8 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -s V -l version -d 'Prin
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "status" -d 'Say whether this machine\'s time is right, and if not, why and what to type'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "generate" -d 'Write man pages, completions and schemas into a directory'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l pool -d 'A name with several servers, each of which has a vote' -r
@@ -127,6 +129,95 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s v -l ve
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l max-error -d 'Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l watch -d 'Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l count -d 'Stop watching after this many times' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l timeout -d 'Seconds to wait for an answer to each question' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l prometheus -d 'Prometheus\'s text format, for node_exporter\'s textfile collector'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l nagios -d 'A line and the exit statuses that Nagios reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -f -a "list" -d 'The table of sources: the same as without a verb'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -f -a "stats" -d 'Show what the daemon has learnt of each source: samples, drift, deviation'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -f -a "set" -d 'Make the daemon in use follow these servers: its file is edited, it is told, its answer awaited'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -f -a "unset" -d 'Take servers out of the configuration of the daemon in use'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l max-error -d 'Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l watch -d 'Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l count -d 'Stop watching after this many times' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l timeout -d 'Seconds to wait for an answer to each question' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l prometheus -d 'Prometheus\'s text format, for node_exporter\'s textfile collector'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l nagios -d 'A line and the exit statuses that Nagios reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -l timeout -d 'Seconds to wait for an answer to each question' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l options -d 'Options for their lines' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l wait -d 'Seconds to wait until the new sources answer' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l root -d 'Edit the image mounted in this directory; no daemon is told' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l pool -d 'The names stand for several servers each'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l add -d 'Keep the sources that are there and add these'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l replace -d 'Comment out the sources that are there (what is done without --add)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l dry-run -d 'Write nothing, and say what would be done'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l diff -d 'Show what changes as unified diffs'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -l wait -d 'Seconds to wait until the new sources answer' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -l root -d 'Edit the image mounted in this directory; no daemon is told' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -l dry-run -d 'Write nothing, and say what would be done'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -l diff -d 'Show what changes as unified diffs'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -l root -d 'Look at the image mounted in this directory instead of this machine' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -l timeout -d 'Seconds to wait for an answer to each question' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -l nagios -d 'A line and the exit statuses that Nagios reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand status" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"

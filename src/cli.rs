@@ -9,6 +9,8 @@ use crate::commands::check_port;
 use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
+use crate::commands::sources;
+use crate::commands::status;
 use crate::commands::sync;
 use crate::commands::timezone;
 use crate::exit::ExitStatus;
@@ -80,6 +82,8 @@ enum Applet {
     Sync(sync::Args),
     Timezone(timezone::Args),
     CheckPort(check_port::Args),
+    Sources(sources::Args),
+    Status(status::Args),
     Links(links::Args),
     #[command(hide = true)]
     Generate(generate::Args),
@@ -94,6 +98,11 @@ pub fn leaves() -> Vec<Leaf> {
         Leaf::of::<timezone::show::Args>(&["timezone", "show"]),
         Leaf::of::<timezone::list::Args>(&["timezone", "list"]),
         Leaf::of::<check_port::Args>(&["check-port"]),
+        Leaf::of::<sources::ListArgs>(&["sources"]),
+        Leaf::of::<sources::stats::Args>(&["sources", "stats"]),
+        Leaf::of::<sources::set::Args>(&["sources", "set"]),
+        Leaf::of::<sources::set::UnsetArgs>(&["sources", "unset"]),
+        Leaf::of::<status::Args>(&["status"]),
         Leaf::of::<links::Args>(&["links"]),
     ]
 }
@@ -108,6 +117,13 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
             None => execute(&args.show, context),
         },
         Applet::CheckPort(args) => execute(args, context),
+        Applet::Sources(args) => match args.verb() {
+            Some(sources::Verb::Stats(stats)) => execute(stats, context),
+            Some(sources::Verb::Set(set)) => execute(set, context),
+            Some(sources::Verb::Unset(unset)) => execute(unset, context),
+            Some(sources::Verb::List(_)) | None => execute(args.list(), context),
+        },
+        Applet::Status(args) => execute(args, context),
         Applet::Links(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,

@@ -10,7 +10,12 @@ use clockbox::time::NtpTimestamp;
 
 libfuzzer_sys::fuzz_target!(|replies: Vec<(u8, bool, Vec<u8>)>| {
     let start = Monotonic::from_nanos(1_000_000_000);
-    let options = Options { samples: 2, version: 4, precision: 1e-7, deadline: start.plus_seconds(20.0) };
+    let options = Options {
+        samples: 2,
+        version: 4,
+        precision: 1e-7,
+        deadline: start.plus_seconds(20.0),
+    };
     let mut probe = Probe::new(options);
     for near in [true, false, true] {
         probe.add(&[near]);
@@ -27,7 +32,11 @@ libfuzzer_sys::fuzz_target!(|replies: Vec<(u8, bool, Vec<u8>)>| {
             seed
         }) {
             sent[path] = u64::from_be_bytes(packet[40..48].try_into().unwrap());
-            probe.sent(path, probe.paths[path].sent, NtpTimestamp::from_bits(1 << 60));
+            probe.sent(
+                path,
+                probe.paths[path].sent,
+                NtpTimestamp::from_bits(1 << 60),
+            );
         }
         if probe.finished(now).is_some() {
             break;

@@ -5,6 +5,8 @@ pub mod generate;
 pub mod host_files;
 pub mod links;
 pub mod page;
+pub mod sources;
+pub mod status;
 pub mod sync;
 pub mod timezone;
 
@@ -117,6 +119,14 @@ impl Context {
         if self.output.progress && !self.output.quiet {
             sys::terminal::complain("\r\x1b[K");
         }
+    }
+
+    /// Clears the terminal before a page that is drawn again.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn clear_screen(&mut self) -> Result<(), Failure> {
+        self.print("\x1b[H\x1b[2J")
     }
 
     fn print(&mut self, text: &str) -> Result<(), Failure> {

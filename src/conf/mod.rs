@@ -2,6 +2,7 @@
 //!
 //! [`cloud`] tells the cloud a machine stands on from what its firmware says, [`cgroup`] the unit or
 //! container that a control group belongs to; [`firewall`] is what packet filters' rules say.
+//! container that a control group belongs to.
 //!
 //! Pure: no files, no clock, no printing. Files that a configuration includes are read through
 //! [`files::Files`]. Parsers never stop at the first fault; they return what they understood and

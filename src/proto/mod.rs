@@ -1,6 +1,10 @@
 //! What goes over the wire: bytes to types and back, nothing else.
 //!
+//! - [`bus`]: property values as busctl prints them; timesyncd's last message.
 //! - [`cmdmon`]: chrony's control protocol, version 6, both sides.
+//! - [`mode6`]: the control messages of ntpd (RFC 9327), reading only.
+//! - [`ntpctl`]: what OpenNTPD's ntpctl prints.
+//! - [`ntpd_rs`]: what ntpd-rs says on its observation socket.
 //! - [`reader`]: the bounds-checked cursor that every decoder uses.
 //! - [`nts_ke`]: records of NTS key establishment (RFC 8915 §4).
 //! - [`packet`]: the NTP header (RFC 5905 §7.3).
@@ -10,9 +14,13 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod bus;
 pub mod cmdmon;
 pub mod exposure;
 pub mod extension;
+pub mod mode6;
+pub mod ntpctl;
+pub mod ntpd_rs;
 pub mod nts_ke;
 pub mod packet;
 pub mod reader;

@@ -7,6 +7,8 @@ pub mod diff;
 pub mod finding;
 pub mod format;
 pub mod links;
+pub mod sources;
+pub mod status;
 pub mod sync;
 pub mod table;
 pub mod timezone;

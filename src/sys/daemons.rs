@@ -129,7 +129,8 @@ pub struct Running {
     /// True when it has the capability to set the clock and no option that says it will not.
     /// `None` when that cannot be seen.
     pub holds_clock: Option<bool>,
-    /// True when it runs in another PID namespace: a container that shares this kernel's clock.
+    /// True when it runs in another PID or network namespace: a container that shares this
+    /// kernel's clock, but whose control channel is elsewhere.
     pub container: bool,
     /// The command line.
     pub arguments: Vec<String>,
@@ -157,8 +158,11 @@ pub fn running() -> Result<Vec<Running>, Error> {
         let Some(process) = of_process(pid) else {
             continue;
         };
+        // OpenNTPD's parts have titles of their own; helpers of others keep the command line.
         let same = |known: &&mut Running| {
-            known.kind == process.kind && known.container == process.container
+            known.kind == process.kind
+                && known.container == process.container
+                && (known.kind == Kind::Openntpd || known.arguments == process.arguments)
         };
         match found.iter_mut().find(same) {
             Some(known) => merge(known, process),
@@ -216,13 +220,21 @@ pub fn of_process(pid: u32) -> Option<Running> {
         kind,
         pid,
         holds_clock,
-        container: status_field(&status, "NSpid").is_some_and(|ids| ids.contains('\t')),
+        container: status_field(&status, "NSpid").is_some_and(|ids| ids.contains('\t'))
+            || other_network(&dir),
         age_s: stat
             .as_deref()
             .and_then(start_ticks)
             .map(|ticks| clock::since_boot().seconds_since(Monotonic::default()) - ticks / USER_HZ),
         arguments,
     })
+}
+
+/// True when it is in another network namespace, as far as that can be seen.
+fn other_network(dir: &Path) -> bool {
+    let own = files::link_target(Path::new("/proc/self/ns/net"));
+    let its = files::link_target(&dir.join("ns/net"));
+    its.is_some() && own.is_some() && own != its
 }
 
 /// Names of processes that are looked at (the kernel keeps 15 octets).

@@ -137,6 +137,25 @@ pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// Removes a file; one that is not there is no fault.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(Error::new("remove", path.display().to_string(), e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// When the file's content was last changed, Unix seconds; `None` when it is not there.
+#[must_use]
+pub fn modified(path: &Path) -> Option<i64> {
+    fs::metadata(path).ok().map(|metadata| metadata.mtime())
+}
+
 /// `path` inside `root`: an absolute path is taken from `root`, never from the host.
 #[must_use]
 pub fn under(root: &Path, path: &Path) -> PathBuf {

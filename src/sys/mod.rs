@@ -14,6 +14,8 @@
 //! - [`mounts`]: what cannot be replaced because something is mounted on it.
 //! - [`proc_age`]: how long processes have been running.
 //! - [`process`]: running other programs.
+//! - [`mode6`]: asking ntpd by control messages.
+//! - [`ptp`]: PTP hardware clocks by name.
 //! - [`resolve`]: names to addresses, without blocking.
 //! - [`rtc`]: the battery-backed clock.
 //! - [`service`]: services installed and enabled, by files and links.
@@ -25,6 +27,7 @@
 //! - [`proc_net`]: listeners from /proc/net.
 //! - [`process`]: running a program to read what it prints.
 //! - [`processes`]: who holds a socket, control groups, namespaces.
+//! - [`stream`]: a framed message from a Unix stream socket.
 //! - [`sock_diag`]: listeners as the kernel tells them.
 //! - [`terminal`]: standard output and error; width and colour.
 //! - [`zoneinfo`]: the zone database.
@@ -45,6 +48,7 @@ pub mod host;
 pub mod interfaces;
 pub mod kernel_zone;
 mod localtime;
+pub mod mode6;
 pub mod mounts;
 pub mod nts_ke;
 pub mod probe;
@@ -52,12 +56,14 @@ pub mod proc_age;
 pub mod proc_net;
 pub mod process;
 pub mod processes;
+pub mod ptp;
 pub mod random;
 pub mod resolve;
 pub mod rooted;
 pub mod rtc;
 pub mod service;
 pub mod sock_diag;
+pub mod stream;
 pub mod terminal;
 pub mod timex;
 pub mod udp;

@@ -13,6 +13,7 @@ mod frame;
 mod mock;
 mod net;
 mod run;
+mod sources;
 mod sync;
 mod sync_peers;
 mod timezone;

@@ -1,0 +1,446 @@
+//! What is worth saying about the sources as a whole: conflicts of daemons, differences between
+//! file and daemon, too few sources, sources that must not be mixed. Pure: facts in, findings out.
+
+use super::configured::Configured;
+use super::gather::Gathered;
+use super::observed::Observed;
+use super::reference;
+use crate::conf::cloud::Cloud;
+use crate::conf::sources::Kind as ConfiguredKind;
+use crate::conf::sources::TimeSource;
+use crate::report::finding::Finding;
+use crate::report::sources::SourceKind;
+use crate::report::sources::SourceRow;
+use crate::report::sources::State;
+use crate::report::sources::explain::direction;
+use crate::sys::daemons::Kind;
+use crate::sys::daemons::Running;
+use std::collections::BTreeSet;
+
+/// Names and addresses of servers that smear leap seconds.
+const SMEARED: &[&str] = &[
+    "169.254.169.123",
+    "fd00:ec2::123",
+    "time.aws.com",
+    "time.google.com",
+    "time1.google.com",
+    "time2.google.com",
+    "time3.google.com",
+    "time4.google.com",
+    "metadata.google.internal",
+    "time.facebook.com",
+];
+
+/// Sources that disagree with the clock by as much make it doubtful, however synchronised.
+const DISAGREEMENT_S: f64 = 1.0;
+
+/// Everything that is worth saying; `now` is Unix time in seconds.
+#[must_use]
+pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
+    let mut found = conflicts(&gathered.running);
+    for seen in &gathered.observed {
+        found.extend(doubt(seen));
+        found.extend(local_reference(seen));
+        found.extend(stale(seen));
+        let conf = gathered
+            .configured
+            .iter()
+            .find(|(pid, _)| seen.daemon.pid.unwrap_or_default() == *pid)
+            .map(|(_, conf)| conf);
+        if let Some(conf) = conf {
+            let running = gathered
+                .running
+                .iter()
+                .find(|daemon| seen.daemon.pid == Some(daemon.pid));
+            let age = running.and_then(|daemon| daemon.age_s);
+            found.extend(differences(seen, conf, now, age));
+            found.extend(lines(seen, conf, gathered.cloud));
+        }
+        found.extend(few(seen, gathered));
+        found.extend(smeared(&seen.sources));
+    }
+    found.extend(gathered.blind.iter().map(Finding::info));
+    found
+}
+
+/// Two daemons that set one clock.
+#[must_use]
+pub fn conflicts(running: &[Running]) -> Vec<Finding> {
+    let holders: Vec<&Running> = running
+        .iter()
+        .filter(|d| d.kind.disciplines() && d.holds_clock == Some(true))
+        .collect();
+    if holders.len() < 2 {
+        return Vec::new();
+    }
+    let names: Vec<String> = holders
+        .iter()
+        .map(|d| {
+            let place = if d.container { " in a container" } else { "" };
+            format!("{} (process {}){place}", d.kind.word(), d.pid)
+        })
+        .collect();
+    let mut finding = Finding::error(format!(
+        "{} daemons set this one clock and fight over it: {}. Keep one",
+        names.len(),
+        names.join(" and ")
+    ));
+    if let Some(last) = holders.iter().rfind(|d| !d.container) {
+        let service = last.kind.services().first().copied().unwrap_or("it");
+        finding = finding.next(format!("for example: systemctl disable --now {service}"));
+    }
+    vec![finding]
+}
+
+/// A clock that its daemon calls synchronised while other sources say otherwise.
+fn doubt(seen: &Observed) -> Option<Finding> {
+    if seen.daemon.synchronised != Some(true) {
+        return None;
+    }
+    let (far, near): (Vec<&SourceRow>, Vec<&SourceRow>) = seen
+        .sources
+        .iter()
+        .filter(|row| row.offset_s.is_some() && row.state != State::Unreachable)
+        .partition(|row| {
+            let limit = DISAGREEMENT_S.max(2.0 * row.error_s.unwrap_or(0.0));
+            row.offset_s.is_some_and(|o| o.abs() > limit) && !is_tai(row)
+        });
+    let worst = far
+        .iter()
+        .filter_map(|row| row.offset_s)
+        .max_by(|a, b| a.abs().total_cmp(&b.abs()))?;
+    let names: Vec<&str> = far.iter().map(|row| row.title()).collect();
+    let text = format!(
+        "{} of {} sources say that the clock is {} ({}), whatever {} calls synchronised",
+        far.len(),
+        far.len() + near.len(),
+        direction(worst),
+        names.join(", "),
+        seen.daemon.name
+    );
+    let finding = if far.len() > near.len() {
+        Finding::error(text)
+    } else {
+        Finding::warning(text)
+    };
+    Some(finding.next("who is right: clockbox sync --dry-run --pool pool.ntp.org"))
+}
+
+fn is_tai(row: &SourceRow) -> bool {
+    row.kind == SourceKind::Refclock && row.offset_s.is_some_and(|o| (o.abs() - 37.0).abs() < 0.5)
+}
+
+fn local_reference(seen: &Observed) -> Option<Finding> {
+    seen.daemon.local_reference.then(|| {
+        Finding::error(format!(
+            "{} serves this machine's own clock for want of a source (local): it calls itself synchronised, but nothing holds it to true time",
+            seen.daemon.name
+        ))
+        .next("clockbox sync --dry-run pool.ntp.org")
+    })
+}
+
+/// Synchronised once, a long time ago.
+fn stale(seen: &Observed) -> Option<Finding> {
+    let age = seen.daemon.last_update_age_s?;
+    let longest = seen
+        .sources
+        .iter()
+        .filter_map(|row| row.poll_interval_s)
+        .fold(64.0, f64::max);
+    (seen.daemon.synchronised == Some(true) && age > longest * 8.0).then(|| {
+        Finding::warning(format!(
+            "{} last updated the clock {} ago: its sources have gone quiet, the clock runs on alone",
+            seen.daemon.name,
+            crate::report::format::age(age)
+        ))
+        .next("clockbox sources -v")
+    })
+}
+
+/// What the file says and the daemon does not do, and the reverse.
+fn differences(seen: &Observed, conf: &Configured, now: i64, age_s: Option<f64>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if seen.daemon.via.is_none() {
+        return found;
+    }
+    let name = &seen.daemon.name;
+    // A daemon that tells no names (chronyd before 4.0) cannot be compared by them.
+    let by_name = seen
+        .sources
+        .iter()
+        .filter(|row| row.kind != SourceKind::Refclock)
+        .any(|row| row.name != row.address)
+        || conf
+            .sources
+            .iter()
+            .all(|s| s.name.parse::<std::net::IpAddr>().is_ok());
+    let restart = restart(name);
+    let started_before_change = conf
+        .modified
+        .as_ref()
+        .zip(age_s)
+        .is_some_and(|((changed, _), age)| (*changed as f64) > now as f64 - age);
+    let unread: Vec<&TimeSource> = conf
+        .sources
+        .iter()
+        .filter(|s| s.kind != ConfiguredKind::Refclock && !s.fallback)
+        .filter(|s| by_name && !uses(seen, &s.name))
+        .collect();
+    let compares = matches!(name.as_str(), "chronyd" | "clockbox" | "ntpd" | "ntpsec");
+    if compares && !unread.is_empty() {
+        let names: Vec<String> = unread
+            .iter()
+            .map(|s| format!("{} ({})", s.name, s.origin))
+            .collect();
+        let why = if started_before_change {
+            "the file was changed after it started"
+        } else {
+            "it was started with another configuration, or its sources were changed since"
+        };
+        found.push(
+            Finding::warning(format!("{name} does not use {}: {why}", names.join(", ")))
+                .next(restart.clone()),
+        );
+    }
+    let mut extra: BTreeSet<&str> = BTreeSet::new();
+    for row in &seen.sources {
+        let counts = compares && by_name && row.kind != SourceKind::Refclock;
+        if counts && !configures(conf, row) && row.kind != SourceKind::Pool {
+            extra.insert(row.title());
+        }
+    }
+    found.extend(unasked(name, &extra, conf));
+    for swap in &conf.swap_files {
+        found.push(Finding::warning(format!(
+            "an editor has {} open ({swap} is there): what was typed may not be saved",
+            conf.path
+        )));
+    }
+    if conf.errors > 0 {
+        found.push(
+            Finding::error(format!(
+                "{} has {} that {name} will not take at its next start",
+                conf.path,
+                if conf.errors == 1 {
+                    "a line".to_owned()
+                } else {
+                    format!("{} lines", conf.errors)
+                }
+            ))
+            .next(format!("clockbox sync --dry-run --config {}", conf.path)),
+        );
+    }
+    found
+}
+
+/// Sources that the daemon has and its file has not.
+fn unasked(name: &str, extra: &BTreeSet<&str>, conf: &Configured) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut elsewhere = Vec::new();
+    for title in extra {
+        match conf.commented.iter().find(|line| line.name == *title) {
+            Some(line) => found.push(
+                Finding::warning(format!(
+                    "{name} still uses {title}, which is commented out in {}",
+                    line.origin
+                ))
+                .next(restart(name)),
+            ),
+            None => elsewhere.push(*title),
+        }
+    }
+    // ntpd's pools and DHCP scripts bring servers that no line names.
+    if !elsewhere.is_empty() && !matches!(name, "ntpd" | "ntpsec") {
+        found.push(Finding::info(format!(
+            "{name} uses {}, which {} does not name: from DHCP, chronyc add, or lines that are gone",
+            elsewhere.join(", "),
+            conf.path
+        )));
+    }
+    found
+}
+
+fn uses(seen: &Observed, name: &str) -> bool {
+    seen.sources
+        .iter()
+        .any(|row| row.name.as_deref() == Some(name) || row.address.as_deref() == Some(name))
+}
+
+fn configures(conf: &Configured, row: &SourceRow) -> bool {
+    conf.sources.iter().any(|source| {
+        row.name.as_deref() == Some(&source.name) || row.address.as_deref() == Some(&source.name)
+    })
+}
+
+/// The command that makes a daemon read its file again.
+#[must_use]
+pub fn restart(daemon: &str) -> String {
+    let service = Kind::ALL
+        .iter()
+        .find(|kind| kind.word() == daemon)
+        .and_then(|kind| kind.services().first().copied())
+        .unwrap_or(daemon);
+    format!("systemctl restart {service}")
+}
+
+/// Lines of the file that do not do what their author thinks.
+fn lines(seen: &Observed, conf: &Configured, cloud: Option<Cloud>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let chrony = matches!(seen.daemon.name.as_str(), "chronyd" | "clockbox");
+    for source in &conf.sources {
+        let looks_pool = source.name.ends_with("pool.ntp.org") || source.name == "ntp.ubuntu.com";
+        if chrony && source.kind == ConfiguredKind::Server && looks_pool {
+            found.push(
+                Finding::info(format!(
+                    "{}: server {} uses one of the name's many addresses; pool uses several and replaces those that fail",
+                    source.origin, source.name
+                ))
+                .next(format!("write: pool {} iburst", source.name)),
+            );
+        }
+        if source.kind == ConfiguredKind::Pool {
+            found.extend(lonely_pool(seen, source));
+        }
+        if cloud == Some(Cloud::Azure) && source.name == "time.windows.com" {
+            found.push(
+                Finding::warning(format!(
+                    "{}: time.windows.com is a public server of poor precision; Azure gives its host's clock to its guests",
+                    source.origin
+                ))
+                .next("write: refclock PHC /dev/ptp_hyperv poll 3 dpoll -2 offset 0 stratum 2"),
+            );
+        }
+    }
+    let slow: Vec<String> = conf
+        .sources
+        .iter()
+        .filter(|s| matches!(s.kind, ConfiguredKind::Server | ConfiguredKind::Pool))
+        .filter(|s| !s.iburst && seen.daemon.name != "systemd-timesyncd")
+        .map(|s| s.origin.to_string())
+        .collect();
+    if !slow.is_empty() {
+        found.push(Finding::info(format!(
+            "without iburst it takes minutes instead of seconds after a start until the source counts: {}",
+            slow.join(", ")
+        )));
+    }
+    found
+}
+
+/// `pool` on a name that has one address.
+fn lonely_pool(seen: &Observed, source: &TimeSource) -> Option<Finding> {
+    let rows = seen
+        .sources
+        .iter()
+        .filter(|row| row.name.as_deref() == Some(&source.name) && row.state != State::Unresolved)
+        .count();
+    (rows == 1 && source.max_sources != Some(1) && seen.daemon.name == "chronyd").then(|| {
+        Finding::info(format!(
+            "{}: {} has one address: pool does nothing there that server would not",
+            source.origin, source.name
+        ))
+    })
+}
+
+/// Fewer sources than a majority needs, or all of them one operator's.
+fn few(seen: &Observed, gathered: &Gathered) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let network: Vec<&SourceRow> = seen
+        .sources
+        .iter()
+        .filter(|row| matches!(row.kind, SourceKind::Server | SourceKind::Peer))
+        .filter(|row| row.state != State::Unresolved)
+        .collect();
+    let single = seen.daemon.name == "systemd-timesyncd";
+    if network.is_empty() || single || seen.daemon.via.is_none() {
+        return found;
+    }
+    // A clock of the host's own is a better witness than three servers.
+    let host_clock = gathered
+        .clocks
+        .iter()
+        .any(|clock| reference::is_virtual(&clock.clock_name))
+        && seen
+            .sources
+            .iter()
+            .any(|row| row.kind == SourceKind::Refclock && row.state.is_good());
+    let good = network.iter().filter(|row| row.state.is_good()).count();
+    let cloud_server = network
+        .iter()
+        .any(|row| row.state.is_good() && row.address.as_deref().is_some_and(is_link_local));
+    if good < 3 && !host_clock && !cloud_server && network.len() < 4 {
+        let text = match network.len() {
+            1 => "one source only: if it lies or dies, nothing notices".to_owned(),
+            n => format!(
+                "{good} of {n} sources {} good: a majority needs three, and four stand the loss of one",
+                if good == 1 { "is" } else { "are" }
+            ),
+        };
+        found.push(Finding::warning(text).next("clockbox sources set --add HOST..."));
+    }
+    let operators: BTreeSet<String> = network.iter().map(|row| operator(row.title())).collect();
+    let addresses = network
+        .iter()
+        .all(|row| row.title().parse::<std::net::IpAddr>().is_ok());
+    if network.len() > 1 && operators.len() == 1 && !addresses {
+        let operator = operators.into_iter().next().unwrap_or_default();
+        if operator != "ntp.org" && !operator.ends_with("ubuntu.com") {
+            found.push(Finding::info(format!(
+                "all sources are {operator}'s: what goes wrong there goes wrong in all of them"
+            )));
+        }
+    }
+    found
+}
+
+/// The cloud's own servers: a majority of one that is looked after.
+fn is_link_local(address: &str) -> bool {
+    address.starts_with("169.254.") || address == "fd00:ec2::123"
+}
+
+/// The domain that somebody registered, roughly: the last two labels, three under a short second
+/// level such as `ad.jp` and `co.uk`.
+fn operator(name: &str) -> String {
+    let labels: Vec<&str> = name.split('.').collect();
+    let short = labels
+        .len()
+        .checked_sub(2)
+        .and_then(|i| labels.get(i))
+        .is_some_and(|label| label.len() <= 3);
+    let top_short = labels.last().is_some_and(|label| label.len() == 2);
+    let keep = if short && top_short { 3 } else { 2 };
+    let from = labels.len().saturating_sub(keep);
+    labels.get(from..).unwrap_or(&labels).join(".")
+}
+
+fn smeared(sources: &[SourceRow]) -> Option<Finding> {
+    let is = |row: &&SourceRow| {
+        let named =
+            |text: &Option<String>| text.as_deref().is_some_and(|text| SMEARED.contains(&text));
+        named(&row.name) || named(&row.address)
+    };
+    let network = || {
+        sources
+            .iter()
+            .filter(|row| row.kind == SourceKind::Server && row.state != State::Unresolved)
+    };
+    let smearing: BTreeSet<&str> = network().filter(is).map(SourceRow::title).collect();
+    let plain: BTreeSet<&str> = network()
+        .filter(|row| !is(row) && !row.options.iter().any(|o| o == "noselect"))
+        .map(SourceRow::title)
+        .collect();
+    if smearing.is_empty() || plain.is_empty() {
+        return None;
+    }
+    Some(Finding::warning(format!(
+        "{} smear leap seconds and {} do not: around a leap second they differ by up to half a second. Use one kind",
+        smearing.into_iter().collect::<Vec<_>>().join(", "),
+        plain.into_iter().take(3).collect::<Vec<_>>().join(", "),
+    )))
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make files")]
+#[path = "findings_tests.rs"]
+mod tests;

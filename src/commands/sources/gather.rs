@@ -1,0 +1,333 @@
+//! Asks every daemon that runs, each in its own way, and puts the sentences in. Nothing is started,
+//! stopped or changed.
+
+use super::chronyd;
+use super::configured;
+use super::configured::Configured;
+use super::lookup;
+use super::ntpd;
+use super::ntpd_rs;
+use super::observed::Observed;
+use super::openntpd;
+use super::reference;
+use super::timesyncd;
+use crate::conf::cloud;
+use crate::conf::cloud::Cloud;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::sources::DaemonRow;
+use crate::report::sources::SourceKind;
+use crate::report::sources::SourceRow;
+use crate::report::sources::explain::explain;
+use crate::sys;
+use crate::sys::cmdmon;
+use crate::sys::daemons;
+use crate::sys::daemons::Kind;
+use crate::sys::daemons::Running;
+use crate::sys::mode6;
+use crate::sys::ptp::PtpClock;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Everything that was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    /// One a daemon.
+    pub observed: Vec<Observed>,
+    /// The processes.
+    pub running: Vec<Running>,
+    /// Their configurations, by process.
+    pub configured: Vec<(u32, Configured)>,
+    /// The PTP clocks of this machine.
+    pub clocks: Vec<PtpClock>,
+    /// The cloud.
+    pub cloud: Option<Cloud>,
+    /// What could not be seen, and why.
+    pub blind: Vec<String>,
+}
+
+/// Asks the daemons of this machine; `limit_s` is the time for each question.
+#[must_use]
+pub fn local(limit_s: f64) -> Gathered {
+    let root = Path::new("/");
+    let mut gathered = Gathered {
+        clocks: sys::ptp::clocks(root),
+        cloud: cloud::classify(&sys::cloud::read(root)).cloud,
+        ..Gathered::default()
+    };
+    match daemons::running() {
+        Ok(running) => gathered.running = running,
+        Err(error) => {
+            gathered.blind.push(format!(
+                "which daemons run cannot be seen ({error}): their sockets are tried"
+            ));
+            // Without /proc the doors are still there.
+            gathered.running = [Kind::Chronyd, Kind::Ntpd]
+                .into_iter()
+                .map(unseen)
+                .collect();
+        }
+    }
+    let blind = !gathered.blind.is_empty();
+    for daemon in gathered.running.clone() {
+        let conf = if daemon.container {
+            None
+        } else {
+            configured::read(daemon.kind, &daemon.arguments, root)
+        };
+        let mut seen = ask(&daemon, conf.as_ref(), limit_s);
+        if blind && seen.daemon.via.is_none() {
+            continue;
+        }
+        seen.daemon.pid = (!blind).then_some(daemon.pid);
+        seen.daemon.holds_clock = daemon.holds_clock;
+        seen.daemon.container = daemon.container;
+        if let Some(limits) = conf.as_ref().and_then(|conf| conf.limits) {
+            seen.limits = limits;
+        }
+        seen.limits.running_s = daemon.age_s;
+        annotate(&mut seen, conf.as_ref(), &gathered.clocks, gathered.cloud);
+        gathered.observed.push(seen);
+        gathered
+            .configured
+            .extend(conf.map(|conf| (daemon.pid, conf)));
+    }
+    if blind {
+        gathered.running.clear();
+    }
+    gathered
+}
+
+fn unseen(kind: Kind) -> Running {
+    Running {
+        kind,
+        pid: 0,
+        holds_clock: None,
+        container: false,
+        arguments: Vec::new(),
+        age_s: None,
+    }
+}
+
+fn ask(daemon: &Running, conf: Option<&Configured>, limit_s: f64) -> Observed {
+    let name = daemon.kind.word();
+    if daemon.container {
+        return Observed::silent(
+            name,
+            "it runs in a container or another network, where its control channel is: ask it there",
+        );
+    }
+    let unix = sys::clock::unix();
+    match daemon.kind {
+        Kind::Chronyd | Kind::Clockbox => ask_cmdmon(daemon.kind, conf, limit_s),
+        Kind::Ntpd | Kind::Ntpsec => {
+            let loopback = [
+                IpAddr::V4(Ipv4Addr::LOCALHOST),
+                IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ];
+            ask_mode6(name, &loopback, limit_s)
+        }
+        Kind::Timesyncd => timesyncd::observe(limit_s, unix),
+        Kind::NtpdRs => ntpd_rs::observe(limit_s, sys::clock::now()),
+        Kind::Openntpd => openntpd::observe(limit_s),
+        Kind::BusyboxNtpd => Observed::silent(
+            name,
+            "busybox ntpd has no control channel: what it follows, it does not tell",
+        ),
+        Kind::Ptp4l | Kind::Phc2sys | Kind::Ts2phc | Kind::Timemaster => {
+            Observed::only(ptp_daemon(daemon))
+        }
+    }
+}
+
+/// What linuxptp's programs do stands on their command lines.
+fn ptp_daemon(daemon: &Running) -> DaemonRow {
+    let mut row = DaemonRow::new(daemon.kind.word());
+    let value = |option: &str| {
+        let at = daemon.arguments.iter().position(|word| word == option)?;
+        daemon.arguments.get(at + 1).cloned()
+    };
+    row.follows = match daemon.kind {
+        Kind::Phc2sys => value("-s").or_else(|| {
+            let automatic = daemon.arguments.iter().any(|w| w.starts_with("-a"));
+            automatic.then(|| "what ptp4l follows".to_owned())
+        }),
+        Kind::Ptp4l => value("-i").map(|interface| format!("PTP on {interface}")),
+        Kind::Ts2phc => value("-s"),
+        _ => None,
+    };
+    row
+}
+
+fn ask_cmdmon(kind: Kind, conf: Option<&Configured>, limit_s: f64) -> Observed {
+    let name = kind.word();
+    let named = conf.and_then(|conf| conf.control_socket.as_deref());
+    let sockets: Vec<&str> = match (named, kind) {
+        (Some("/"), _) => Vec::new(),
+        (Some(path), _) => vec![path],
+        (None, Kind::Clockbox) => vec![cmdmon::CLOCKBOX_SOCKET],
+        (None, _) => cmdmon::CHRONY_SOCKETS.to_vec(),
+    };
+    if sockets.is_empty() && conf.is_some_and(|conf| conf.no_command_port) {
+        return Observed::silent(
+            name,
+            "its configuration switches its control socket off (bindcmdaddress /, cmdport 0)",
+        );
+    }
+    let asked = cmdmon::Client::local(&sockets, limit_s).and_then(|mut client| {
+        let via = client.endpoint().word();
+        let mut seen = chronyd::observe(&mut client, name, sys::clock::unix())?;
+        seen.daemon.via = Some(via.to_owned());
+        Ok(seen)
+    });
+    asked.unwrap_or_else(|error| {
+        let mut text = error.to_string();
+        if !sys::host::is_root() {
+            text.push_str("; root and the daemon's own user may ask it through its socket");
+        }
+        Observed::silent(name, text)
+    })
+}
+
+fn ask_mode6(name: &str, addresses: &[IpAddr], limit_s: f64) -> Observed {
+    let mut problem = String::new();
+    let mut silent = false;
+    for ip in addresses {
+        let address = SocketAddr::new(*ip, 123);
+        let asked = mode6::Client::open(address, limit_s)
+            .and_then(|mut client| ntpd::observe(&mut client, name, sys::clock::now()));
+        match asked {
+            Ok(mut seen) => {
+                seen.daemon.via = Some("mode6".to_owned());
+                return seen;
+            }
+            // What the first door said is what its configuration means.
+            Err(error) => {
+                silent |= matches!(error, mode6::AskError::Silent | mode6::AskError::Refused(_));
+                if problem.is_empty() {
+                    problem = error.to_string();
+                }
+            }
+        }
+    }
+    if silent {
+        problem.push_str("; ntp.conf may forbid it: look for noquery in its restrict lines");
+    }
+    Observed::silent(name, problem)
+}
+
+/// Asks a daemon on another machine: chronyd, else ntpd.
+///
+/// # Errors
+/// When the name has no address, or nobody answers there.
+pub fn remote(host: &str, limit_s: f64) -> Result<Gathered, Failure> {
+    let addresses = addresses(host, limit_s)?;
+    let mut problems = Vec::new();
+    for ip in &addresses {
+        let asked = cmdmon::Client::open(cmdmon::Endpoint::udp(*ip), limit_s / 2.0)
+            .and_then(|mut client| chronyd::observe(&mut client, "chronyd", sys::clock::unix()));
+        match asked {
+            Ok(mut seen) => {
+                seen.daemon.via = Some("udp".to_owned());
+                return Ok(alone(seen));
+            }
+            Err(error) => problems.push(format!("chronyd: {error}")),
+        }
+        let address = SocketAddr::new(*ip, 123);
+        let asked = mode6::Client::open(address, limit_s / 2.0)
+            .and_then(|mut client| ntpd::observe(&mut client, "ntpd", sys::clock::now()));
+        match asked {
+            Ok(mut seen) => {
+                seen.daemon.via = Some("mode6".to_owned());
+                return Ok(alone(seen));
+            }
+            Err(error) => problems.push(format!("ntpd: {error}")),
+        }
+    }
+    problems.dedup();
+    Err(Failure::new(
+        ExitStatus::Unknown,
+        format!("{host} tells nothing of its sources: {}", problems.join("; ")),
+    )
+    .hint("it has to permit it: chrony.conf there needs `cmdallow` and `bindcmdaddress`, ntp.conf a `restrict` without noquery")
+    .target(host))
+}
+
+fn alone(mut seen: Observed) -> Gathered {
+    annotate(&mut seen, None, &[], None);
+    Gathered {
+        observed: vec![seen],
+        ..Gathered::default()
+    }
+}
+
+fn addresses(host: &str, limit_s: f64) -> Result<Vec<IpAddr>, Failure> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(vec![ip]);
+    }
+    let unresolved = |why: String| {
+        Failure::new(ExitStatus::Unknown, format!("{host}: {why}"))
+            .hint(format!("getent ahosts {host}"))
+            .target(host)
+    };
+    let mut answers = lookup::all(&[host], limit_s)?;
+    answers
+        .pop()
+        .unwrap_or_else(|| Err("no answer".to_owned()))
+        .map_err(unresolved)
+}
+
+/// Puts in what the configuration and the machine say, and the sentences.
+pub fn annotate(
+    seen: &mut Observed,
+    conf: Option<&Configured>,
+    clocks: &[PtpClock],
+    cloud: Option<Cloud>,
+) {
+    let limits = seen.limits;
+    for row in &mut seen.sources {
+        if row.kind == SourceKind::Refclock {
+            let refclocks = conf.map_or(&[][..], |conf| &conf.refclocks);
+            let letters = row.address.clone().unwrap_or_default();
+            row.reference = reference::describe(&letters, refclocks, clocks, cloud);
+        }
+        if let Some(conf) = conf {
+            row.configured_at = origin(row, conf);
+            let burst = |s: &&crate::conf::sources::TimeSource| {
+                s.iburst && Some(s.name.as_str()) == row.name.as_deref()
+            };
+            if conf.sources.iter().any(|s| burst(&s)) {
+                row.options.push("iburst".to_owned());
+            }
+        }
+        if row.text.is_none()
+            && let Some(advice) = explain(row, &limits)
+        {
+            row.text = Some(advice.text);
+            row.next = advice.next;
+        }
+    }
+}
+
+/// Where the row's source is configured.
+fn origin(row: &SourceRow, conf: &Configured) -> Option<String> {
+    if row.kind == SourceKind::Refclock {
+        let index = conf
+            .refclocks
+            .iter()
+            .position(|clock| Some(clock.refid.as_str()) == row.address.as_deref())?;
+        let clocks = conf
+            .sources
+            .iter()
+            .filter(|source| source.kind == crate::conf::sources::Kind::Refclock);
+        return clocks.skip(index).map(|s| s.origin.to_string()).next();
+    }
+    conf.sources
+        .iter()
+        .find(|source| Some(source.name.as_str()) == row.name.as_deref())
+        .map(|source| source.origin.to_string())
+}

@@ -1,0 +1,295 @@
+//! Captured conversations with real daemons (tests/data/daemons), replayed: our rows against what
+//! the daemons' own tools printed at the same time, field by field.
+
+use super::chronyd;
+use super::ntpd;
+use super::observed::Observed;
+use super::openntpd;
+use crate::proto::cmdmon::REPLY_HEADER_LEN;
+use crate::proto::cmdmon::REQUEST_HEADER_LEN;
+use crate::proto::cmdmon::reply::Reply;
+use crate::proto::cmdmon::request::Request;
+use crate::proto::mode6::packet::Fragment;
+use crate::proto::mode6::packet::Opcode;
+use crate::proto::mode6::reassembly::Message;
+use crate::proto::ntpctl;
+use crate::report::sources::SourceKind;
+use crate::report::sources::SourceRow;
+use crate::report::sources::State;
+use crate::sys::cmdmon;
+use crate::sys::mode6;
+use crate::time::NtpTimestamp;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+fn data(name: &str) -> String {
+    let tree = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(tree.join("tests/data/daemons").join(name)).unwrap()
+}
+
+fn octets(hex: &str) -> Vec<u8> {
+    (0..hex.len() / 2)
+        .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+        .collect()
+}
+
+/// A captured chronyd: the reply to a command and its body.
+struct Chronyd(BTreeMap<String, Vec<u8>>);
+
+impl Chronyd {
+    fn new(release: &str) -> Self {
+        let text = data(&format!("chrony-{release}/conversation.txt"));
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        Self(
+            pairs
+                .map(|(asked, reply)| (asked.to_owned(), octets(reply)))
+                .collect(),
+        )
+    }
+}
+
+impl chronyd::Ask for Chronyd {
+    fn ask(&mut self, request: &Request) -> Result<Option<Reply>, cmdmon::AskError> {
+        let packet = request.encode(0, 0);
+        let body: String = packet[REQUEST_HEADER_LEN..]
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        let asked = format!("{:04x}{body}", request.code());
+        // What was captured has no padding.
+        let found = self
+            .0
+            .iter()
+            .filter(|(known, _)| known.starts_with(&asked[..4]))
+            .find(|(known, _)| {
+                asked.starts_with(known.as_str()) && asked[known.len()..].bytes().all(|b| b == b'0')
+            });
+        let (_, reply) = found.unwrap_or_else(|| panic!("{request:?} was not captured"));
+        assert!(reply.len() >= REPLY_HEADER_LEN, "{request:?}");
+        let (header, reply) =
+            Reply::decode(reply).map_err(|e| cmdmon::AskError::Malformed(e.to_string()))?;
+        Ok(header.status.is_success().then_some(reply))
+    }
+}
+
+fn observed(release: &str) -> Observed {
+    chronyd::observe(&mut Chronyd::new(release), "chronyd", (2_000_000_000, 0)).unwrap()
+}
+
+fn csv(release: &str, what: &str) -> Vec<Vec<String>> {
+    data(&format!("chrony-{release}/{what}.csv"))
+        .lines()
+        .map(|line| line.split(',').map(str::to_owned).collect())
+        .collect()
+}
+
+/// A number as chronyc prints it, with the other sign: 9 digits after the point.
+fn turned(value: Option<f64>) -> String {
+    format!("{:.9}", 0.0 - value.unwrap_or(0.0)).replace("-0.000000000", "0.000000000")
+}
+
+const RELEASES: [&str; 3] = ["3.5", "4.3", "4.8"];
+
+#[test]
+fn our_rows_are_chronyc_sources_field_by_field() {
+    for release in RELEASES {
+        let seen = observed(release);
+        let expected = csv(release, "sources");
+        let rows: Vec<&SourceRow> = seen
+            .sources
+            .iter()
+            .filter(|row| row.state != State::Unresolved)
+            .collect();
+        assert_eq!(rows.len(), expected.len(), "{release}");
+        for (row, line) in rows.iter().zip(&expected) {
+            let native = row.native_state.clone().unwrap();
+            let poll = row.poll_interval_s.unwrap().log2();
+            let ours = [
+                native.chars().next().unwrap().to_string(),
+                native.chars().nth(1).unwrap().to_string(),
+                row.address.clone().unwrap(),
+                row.stratum.unwrap_or(0).to_string(),
+                format!("{poll:.0}"),
+                format!("{:o}", row.reach.unwrap()),
+                row.last_sample_age_s
+                    .map_or("4294967295".to_owned(), |age| format!("{age:.0}")),
+                turned(row.offset_s),
+                turned(row.measured_offset_s),
+                format!("{:.9}", row.error_s.unwrap_or(0.0)),
+            ];
+            assert_eq!(&ours[..], &line[..], "{release}");
+        }
+    }
+}
+
+#[test]
+fn our_statistics_are_chronyc_sourcestats() {
+    for release in RELEASES {
+        let seen = observed(release);
+        for line in csv(release, "sourcestats") {
+            let row = seen
+                .stats
+                .iter()
+                .find(|row| row.address.as_deref() == Some(&line[0]))
+                .unwrap_or_else(|| panic!("{release} {line:?}"));
+            let ours = [
+                row.samples.unwrap().to_string(),
+                row.runs.unwrap().to_string(),
+                format!("{:.0}", row.span_s.unwrap()),
+            ];
+            assert_eq!(&ours[..], &line[1..4], "{release} {line:?}");
+            if row.samples == Some(0) {
+                continue;
+            }
+            let frequency: f64 = line[4].parse().unwrap();
+            let skew: f64 = line[5].parse().unwrap();
+            let deviation: f64 = line[7].parse().unwrap();
+            assert!((row.residual_frequency_ppm.unwrap() + frequency).abs() < 1e-3);
+            assert!((row.skew_ppm.unwrap() - skew).abs() < 1e-3);
+            assert!((row.std_dev_s.unwrap() - deviation).abs() < 1e-9);
+        }
+    }
+}
+
+#[test]
+fn our_summary_is_chronyc_tracking() {
+    for release in RELEASES {
+        let daemon = observed(release).daemon;
+        let line = csv(release, "tracking").remove(0);
+        let number = |i: usize| line[i].parse::<f64>().unwrap();
+        assert_eq!(daemon.follows.as_deref(), Some(line[1].as_str()));
+        assert_eq!(daemon.stratum.unwrap().to_string(), line[2]);
+        let close = |ours: Option<f64>, theirs: f64| (ours.unwrap() - theirs).abs() < 2e-6;
+        assert!(close(daemon.offset_s, number(4)), "{release} {line:?}");
+        assert!(
+            close(daemon.last_offset_s.map(|v| -v), number(5)),
+            "{release}"
+        );
+        assert!((daemon.frequency_ppm.unwrap() + number(7)).abs() < 1e-3);
+        assert!((daemon.skew_ppm.unwrap() - number(9)).abs() < 1e-3);
+        assert!(close(daemon.root_delay_s, number(10)));
+        assert_eq!(
+            (daemon.leap.as_deref(), line[13].as_str()),
+            (Some("none"), "Normal")
+        );
+        assert_eq!(daemon.synchronised, Some(true));
+    }
+}
+
+#[test]
+fn reasons_are_the_letters_of_chronyc_selectdata() {
+    for release in ["4.3", "4.8"] {
+        let seen = observed(release);
+        for line in csv(release, "selectdata") {
+            let row = seen
+                .sources
+                .iter()
+                .find(|row| row.address.as_deref() == Some(&line[1]))
+                .unwrap();
+            assert_eq!(
+                row.selection.as_deref(),
+                Some(line[0].as_str()),
+                "{release}"
+            );
+            let prefer = row.options.iter().any(|option| option == "prefer");
+            assert_eq!(prefer, line[9] == "P", "{release} {line:?}");
+        }
+    }
+    // An older release does not tell, and the rows come all the same.
+    assert!(
+        observed("3.5")
+            .sources
+            .iter()
+            .all(|row| row.selection.is_none())
+    );
+}
+
+#[test]
+fn names_that_did_not_resolve_are_rows_where_the_release_tells_them() {
+    for release in ["4.3", "4.8"] {
+        let seen = observed(release);
+        let row = seen
+            .sources
+            .iter()
+            .find(|row| row.state == State::Unresolved);
+        assert_eq!(row.unwrap().title(), "ntp.nowhere.invalid", "{release}");
+    }
+    let clock = &observed("4.8").sources[0];
+    assert_eq!((clock.kind, clock.title()), (SourceKind::Refclock, "PHC0"));
+}
+
+/// A captured ntpd.
+struct Ntpd(BTreeMap<String, Vec<Vec<u8>>>);
+
+impl ntpd::Ask for Ntpd {
+    fn ask(&mut self, opcode: Opcode, association: u16) -> Result<(u16, Vec<u8>), mode6::AskError> {
+        let request = Fragment::request(opcode, association, 0).encode();
+        let key = format!("{:02x}{association:04x}", request[1]);
+        let mut message = Message::default();
+        // The last fragment first: order must not matter.
+        for bytes in self.0[&key].iter().rev() {
+            if let Some(whole) = message.add(&Fragment::decode(bytes).unwrap()).unwrap() {
+                return Ok(whole);
+            }
+        }
+        Err(mode6::AskError::Silent)
+    }
+}
+
+#[test]
+fn our_rows_are_ntpq_pn_field_by_field() {
+    let mut captured: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for line in data("ntpsec-1.2.2/conversation.txt").lines() {
+        let (asked, reply) = line.split_once(' ').unwrap();
+        captured
+            .entry(asked.to_owned())
+            .or_default()
+            .push(octets(reply));
+    }
+    let seen = ntpd::observe(&mut Ntpd(captured), "ntpsec", NtpTimestamp::ZERO).unwrap();
+    assert_eq!(seen.daemon.version.as_deref(), Some("ntpsec-1.2.2"));
+    assert_eq!(seen.daemon.follows.as_deref(), Some("10.9.0.1"));
+    let billboard = data("ntpsec-1.2.2/ntpq.txt");
+    let lines: Vec<&str> = billboard.lines().skip(2).collect();
+    assert_eq!(seen.sources.len(), lines.len());
+    for (row, line) in seen.sources.iter().zip(lines) {
+        let (mark, rest) = line.split_at(1);
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        assert_eq!(row.native_state.as_deref(), Some(mark), "{line}");
+        assert_eq!(row.address.as_deref(), Some(words[0]), "{line}");
+        assert_eq!(row.stratum.unwrap().to_string(), words[2], "{line}");
+        assert_eq!(
+            format!("{:.0}", row.poll_interval_s.unwrap()),
+            words[5],
+            "{line}"
+        );
+        assert_eq!(format!("{:o}", row.reach.unwrap()), words[6], "{line}");
+        if row.reach == Some(0) {
+            assert_eq!(row.state, State::Unreachable);
+            continue;
+        }
+        for (ours, theirs) in [
+            (row.delay_s, words[7]),
+            (row.offset_s, words[8]),
+            (row.jitter_s, words[9]),
+        ] {
+            assert_eq!(format!("{:.4}", ours.unwrap() * 1e3), theirs, "{line}");
+        }
+    }
+}
+
+#[test]
+fn our_rows_are_what_ntpctl_prints() {
+    let text = data("openntpd-6.2p3/ntpctl.txt");
+    let seen = openntpd::view(&ntpctl::parse(&text).unwrap());
+    assert_eq!(seen.sources.len(), 2);
+    let [good, silent] = &seen.sources[..] else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(good.address.as_deref(), Some("10.77.0.10"));
+    let shown = format!("{:.3}ms", good.offset_s.unwrap() * 1e3);
+    assert!(text.contains(&shown), "{shown} in {text}");
+    assert!(text.contains(&format!("{:.3}ms", good.delay_s.unwrap() * 1e3)));
+    assert!(matches!(good.state, State::Selected | State::Candidate));
+    assert_eq!(silent.state, State::Unreachable);
+}

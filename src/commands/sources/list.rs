@@ -1,0 +1,177 @@
+//! `clockbox sources`: the sources of every daemon in one table, once or again and again.
+
+use super::findings;
+use super::gather;
+use super::gather::Gathered;
+use super::probed;
+use crate::commands::Context;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::finding::Finding;
+use crate::report::format::age;
+use crate::report::format::seconds;
+use crate::report::sources::DaemonRow;
+use crate::report::sources::SourceRow;
+use crate::report::sources::SourcesReport;
+use crate::report::sources::explain::direction;
+use crate::sys;
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Another machine.
+    pub host: Option<&'a str>,
+    /// Seconds for each question.
+    pub timeout: f64,
+    /// The clock may be off by so much.
+    pub max_error: Option<f64>,
+    /// Prometheus's text.
+    pub prometheus: bool,
+}
+
+/// Looks once.
+///
+/// # Errors
+/// When the other machine tells nothing, or nothing at all could be found out here.
+pub fn look(wanted: &Wanted<'_>, context: &Context) -> Result<SourcesReport, Failure> {
+    let mut gathered = match wanted.host {
+        Some(host) => gather::remote(host, wanted.timeout)?,
+        None => gather::local(wanted.timeout),
+    };
+    let silent = gathered.observed.iter().all(|seen| seen.sources.is_empty());
+    let mut probe_problem = None;
+    if silent && wanted.host.is_none() {
+        match probed::observe(wanted.timeout, context) {
+            Ok(probe) => gathered.observed.extend(probe),
+            Err(failure) => probe_problem = Some(failure),
+        }
+    }
+    if gathered.observed.is_empty() {
+        return Err(probe_problem.unwrap_or_else(nothing));
+    }
+    Ok(report(gathered, wanted, probe_problem.as_ref(), context))
+}
+
+fn nothing() -> Failure {
+    Failure::new(
+        ExitStatus::Unknown,
+        "no time daemon runs here, and no configuration names a server",
+    )
+    .hint("how wrong is this clock? clockbox sync --dry-run")
+}
+
+fn report(
+    mut gathered: Gathered,
+    wanted: &Wanted<'_>,
+    problem: Option<&Failure>,
+    context: &Context,
+) -> SourcesReport {
+    let mut found = findings::all(&gathered, sys::clock::unix().0);
+    if let Some(failure) = problem {
+        found.push(Finding::warning(failure.message.clone()));
+    }
+    found.sort_by_key(|finding| finding.severity);
+    if context.output.numeric {
+        for row in gathered.observed.iter_mut().flat_map(|o| &mut o.sources) {
+            row.name.clone_from(&row.address);
+        }
+    }
+    let (mut daemons, mut sources) = (Vec::new(), Vec::new());
+    for seen in gathered.observed {
+        daemons.push(seen.daemon);
+        sources.extend(seen.sources);
+    }
+    let best = best(&daemons);
+    let max_error_s = best.and_then(|daemon| daemon.max_error_s);
+    let synchronised = synchronised(&daemons);
+    let text = verdict(&daemons, best, &sources);
+    let status = match (wanted.max_error, max_error_s, synchronised) {
+        (None, _, None) if sources.is_empty() => ExitStatus::Unknown,
+        (None, _, _) => ExitStatus::Done,
+        (Some(_), _, Some(false)) => ExitStatus::NotHeld,
+        (Some(limit), Some(error), Some(true)) if error <= limit => ExitStatus::Done,
+        (Some(_), Some(_), Some(true)) => ExitStatus::NotHeld,
+        (Some(_), _, _) => ExitStatus::Unknown,
+    };
+    SourcesReport {
+        daemons,
+        sources,
+        findings: found,
+        max_error_limit_s: wanted.max_error,
+        max_error_s,
+        synchronised,
+        text,
+        prometheus: wanted.prometheus,
+        status,
+        watch: false,
+    }
+}
+
+/// The daemon whose word counts: one that holds the clock before one that does not.
+fn best(daemons: &[DaemonRow]) -> Option<&DaemonRow> {
+    let synchronised = || daemons.iter().filter(|d| d.synchronised == Some(true));
+    synchronised()
+        .find(|daemon| daemon.may_steer())
+        .or_else(|| synchronised().next())
+}
+
+fn synchronised(daemons: &[DaemonRow]) -> Option<bool> {
+    let words: Vec<bool> = daemons.iter().filter_map(|d| d.synchronised).collect();
+    if words.is_empty() {
+        return None;
+    }
+    Some(words.contains(&true))
+}
+
+/// Synchronised? To whom, how far, how sure, since when.
+fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow]) -> String {
+    if let Some(daemon) = best {
+        let mut text = format!("{} follows ", daemon.name);
+        text.push_str(daemon.follows.as_deref().unwrap_or("a source"));
+        if let Some(offset) = daemon.offset_s {
+            text.push_str(&format!(": the clock is {}", direction(offset)));
+        }
+        if let Some(bound) = daemon.max_error_s {
+            text.push_str(&format!(", off by at most {}", seconds(bound)));
+        }
+        if let Some(since) = daemon.last_update_age_s {
+            text.push_str(&format!("; last update {} ago", age(since)));
+        }
+        if daemon.holds_clock == Some(false) {
+            text.push_str(". It only looks: it leaves the clock alone");
+        }
+        return text;
+    }
+    if let Some(daemon) = daemons.iter().find(|d| d.local_reference) {
+        return format!(
+            "{} is not synchronised: it serves this machine's own clock",
+            daemon.name
+        );
+    }
+    if let Some(daemon) = daemons.iter().find(|d| d.name == probed::NAME) {
+        let problem = daemon.problem.as_deref().unwrap_or_default();
+        return match (daemon.offset_s, daemon.max_error_s) {
+            (Some(offset), Some(bound)) => format!(
+                "not synchronised: {problem}. They say that the clock is {}, off by at most {}",
+                direction(offset),
+                seconds(bound)
+            ),
+            _ => format!("not synchronised: {problem}, and no majority of them agrees"),
+        };
+    }
+    if let Some(daemon) = daemons.iter().find(|d| d.synchronised == Some(false)) {
+        let answering = sources.iter().filter(|row| row.offset_s.is_some()).count();
+        let name = &daemon.name;
+        return match (sources.len(), answering) {
+            (0, _) => format!("{name} is not synchronised: it has no sources"),
+            (1, 0) => format!("{name} is not synchronised: its one source does not answer"),
+            (1, _) => format!("{name} is not synchronised: it does not follow its one source"),
+            (n, 0) => format!("{name} is not synchronised: none of its {n} sources answers"),
+            (n, m) => format!(
+                "{name} is not synchronised: it follows none of its {n} sources ({m} of them {})",
+                if m == 1 { "answers" } else { "answer" }
+            ),
+        };
+    }
+    "it cannot be told whether the clock is synchronised".to_owned()
+}

@@ -1,0 +1,200 @@
+//! The further sections of the man pages of `clockbox sources`.
+
+use crate::commands::page::ManPage;
+use crate::exit::ExitStatus;
+
+/// `clockbox sources`.
+pub const LIST: ManPage = ManPage {
+    examples: &[
+        (
+            "What does this machine follow, and is that good?",
+            "clockbox sources",
+        ),
+        (
+            "The same with what every column means",
+            "clockbox sources -v",
+        ),
+        (
+            "A check in a script: synchronised and within 100 ms?",
+            "clockbox sources --quiet --max-error 100ms || echo the clock is off",
+        ),
+        (
+            "Names and offsets for a program",
+            "clockbox sources --json | jq -r '.sources[] | [.name, .offset_s] | @tsv'",
+        ),
+        ("Look on while a daemon settles", "clockbox sources --watch"),
+        (
+            "For node_exporter's textfile collector",
+            "clockbox sources --prometheus > /var/lib/node_exporter/clockbox.prom",
+        ),
+        (
+            "The chronyd of another machine",
+            "clockbox sources --host ntp1.example.com",
+        ),
+    ],
+    files: &[
+        (
+            "/run/chrony/chronyd.sock",
+            "chronyd's control socket, for root and chronyd's own user; others use UDP port 323 on loopback",
+        ),
+        (
+            "/run/clockbox/control.sock",
+            "the same of clockbox's daemon",
+        ),
+        ("/var/run/ntpd-rs/observe", "ntpd-rs's observation socket"),
+        (
+            "/etc/chrony/chrony.conf, /etc/chrony.conf, /etc/ntpsec/ntp.conf, /etc/ntp.conf, /etc/systemd/timesyncd.conf",
+            "the daemon's configuration, compared with what the daemon does",
+        ),
+    ],
+    sections: &[
+        (
+            "DAEMONS",
+            "chronyd and clockbox's daemon are asked through their control socket or UDP port 323, ntpd and NTPsec by control messages (mode 6), systemd-timesyncd over the system bus (never starting it) or by its files, ntpd-rs through its observation socket, OpenNTPD through ntpctl. phc2sys, ptp4l, ts2phc and timemaster are named when they run. When several run, all are shown. When none tells its sources, the servers of this machine's configuration are asked directly and the rows say so.\n\nNothing is started, stopped or changed by looking.",
+        ),
+        (
+            "SIGNS",
+            "An offset is positive when this clock is behind: it is what must be added. chronyc has the opposite sign in sources and sourcestats.",
+        ),
+        (
+            "MAXIMUM ERROR",
+            "--max-error compares with offset + root dispersion + half the root delay: true time is not further away than that, if the source tells the truth.",
+        ),
+    ],
+    statuses: &[
+        (
+            ExitStatus::Done,
+            "the sources are shown; with --max-error: the clock is synchronised and within the limit. With --nagios: OK",
+        ),
+        (
+            ExitStatus::NotHeld,
+            "with --max-error: not synchronised, or over the limit. With --nagios: WARNING",
+        ),
+        (
+            ExitStatus::Unknown,
+            "no daemon answers and no server is configured. With --nagios: CRITICAL (3 is UNKNOWN)",
+        ),
+    ],
+    see_also: &[
+        "clockbox-status(1)",
+        "clockbox-sources-stats(1)",
+        "clockbox-sources-set(1)",
+        "chronyc(1)",
+        "ntpq(1)",
+    ],
+};
+
+/// `clockbox sources stats`.
+pub const STATS: ManPage = ManPage {
+    examples: &[
+        ("How steady is each source?", "clockbox sources stats"),
+        (
+            "The standard deviations for a program",
+            "clockbox sources stats --json | jq '.sources[] | {name, std_dev_s}'",
+        ),
+    ],
+    files: &[],
+    sections: &[(
+        "COLUMNS",
+        "N is the number of measurements that are kept, Span the time from the oldest to the newest. Frequency is how much faster this clock would have to run to stay with the source, and how sure that is (chronyc sourcestats: Frequency with the opposite sign, Freq Skew). Offset is the estimate from all of them (the opposite sign of chronyc's), Std dev how much they vary. ntpd tells offset, jitter and delay only.",
+    )],
+    statuses: &[(
+        ExitStatus::Unknown,
+        "no daemon runs, or none tells its sources",
+    )],
+    see_also: &["clockbox-sources(1)", "chronyc(1)"],
+};
+
+/// `clockbox sources set`.
+pub const SET: ManPage = ManPage {
+    examples: &[
+        (
+            "Follow these three and no others",
+            "clockbox sources set ntp1.example.com ntp2.example.com ntp3.example.com",
+        ),
+        (
+            "See first what would change",
+            "clockbox sources set --dry-run --diff ntp1.example.com",
+        ),
+        (
+            "One more beside those that are there, preferred",
+            "clockbox sources set --add --options \"iburst prefer\" 169.254.169.123",
+        ),
+        (
+            "A pool",
+            "clockbox sources set --pool 2.debian.pool.ntp.org",
+        ),
+        (
+            "In an image",
+            "clockbox sources set --root /mnt ntp1.example.com",
+        ),
+    ],
+    files: &[
+        (
+            "/etc/chrony/chrony.conf, /etc/chrony.conf, /etc/ntpsec/ntp.conf, /etc/ntp.conf, /etc/systemd/timesyncd.conf, /etc/clockbox/clockbox.conf",
+            "the configuration of the daemon that runs, else of the one that is enabled",
+        ),
+        ("*.clockbox-old", "the copy of what a file was before"),
+    ],
+    sections: &[(
+        "WHAT IS DONE",
+        "The names are looked up; one without an address ends it before anything is written. Lines of network sources are commented out (with --add they stay), the new ones stand where they stood, the rest of the file stays byte for byte; reference clocks stay. chronyd and clockbox's daemon are told through their control socket without a restart, the others by a restart of their service. Then the daemon is asked until the new sources answer. When none has after --wait seconds, the files are put back as they were and the daemon is told again.\n\nA second run with the same words changes nothing.",
+    )],
+    statuses: &[
+        (
+            ExitStatus::Done,
+            "the daemon follows the new sources, or did already",
+        ),
+        (
+            ExitStatus::NotHeld,
+            "none of the new sources answered: everything was put back",
+        ),
+        (
+            ExitStatus::Data,
+            "a name has no address; nothing was changed",
+        ),
+        (
+            ExitStatus::Unavailable,
+            "the daemon could not be told; everything was put back",
+        ),
+        (ExitStatus::NoPermission, "the files are root's"),
+    ],
+    see_also: &[
+        "clockbox-sources(1)",
+        "clockbox-sources-unset(1)",
+        "chrony.conf(5)",
+        "ntp.conf(5)",
+        "timesyncd.conf(5)",
+    ],
+};
+
+/// `clockbox sources unset`.
+pub const UNSET: ManPage = ManPage {
+    examples: &[
+        ("Take one out", "clockbox sources unset ntp3.example.com"),
+        (
+            "See first what would change",
+            "clockbox sources unset --dry-run --diff ntp3.example.com",
+        ),
+    ],
+    files: &[(
+        "/etc/chrony/chrony.conf and the like",
+        "the configuration of the daemon that runs, else of the one that is enabled",
+    )],
+    sections: &[(
+        "WHAT IS DONE",
+        "The lines of these sources are commented out and the daemon is told, as clockbox-sources-set(1) does it. The last source is not taken out.",
+    )],
+    statuses: &[
+        (
+            ExitStatus::Done,
+            "the daemon no longer uses them, or did not",
+        ),
+        (ExitStatus::Data, "nothing would be left"),
+        (
+            ExitStatus::NoInput,
+            "a name is no source of the configuration",
+        ),
+    ],
+    see_also: &["clockbox-sources-set(1)", "clockbox-sources(1)"],
+};

@@ -1,0 +1,97 @@
+//! When no daemon tells its sources: the configured servers are asked directly, once each, and the
+//! rows say so.
+
+use super::observed::Observed;
+use crate::commands::Context;
+use crate::commands::sync::choose;
+use crate::commands::sync::choose::Wanted;
+use crate::commands::sync::judge;
+use crate::commands::sync::measure;
+use crate::commands::sync::measure::Terms;
+use crate::exit::Failure;
+use crate::report::sources::DaemonRow;
+use crate::report::sources::SourceKind;
+use crate::report::sources::SourceRow;
+use crate::report::sources::State;
+use crate::report::sources::explain::Limits;
+use crate::report::sync;
+use crate::report::sync::OriginKind;
+use crate::report::sync::Verdict;
+use crate::sys;
+use std::path::Path;
+
+/// The name that stands in `daemon`.
+pub const NAME: &str = "probe";
+
+/// Asks the servers of this machine's configuration; `None` when it names none.
+///
+/// # Errors
+/// When the configuration is broken or cannot be read.
+pub fn observe(limit_s: f64, context: &Context) -> Result<Option<Observed>, Failure> {
+    let plans = choose::plans(&Wanted::default(), Path::new("/"))?;
+    let own = plans
+        .into_iter()
+        .find(|plan| plan.origin.kind == OriginKind::Config);
+    let Some(plan) = own else {
+        return Ok(None);
+    };
+    let terms = Terms {
+        samples: 1,
+        source_port: 0,
+        deadline: sys::clock::monotonic().plus_seconds(limit_s),
+        ipv6: None,
+    };
+    let measured = measure::measure(&plan.asked, terms, context)?;
+    let report = judge::report(&plan, &measured);
+    let mut daemon = DaemonRow::new(NAME);
+    daemon.via = Some("probe".to_owned());
+    let from = report.origin.path.as_deref().unwrap_or("the configuration");
+    daemon.problem = Some(format!(
+        "no daemon told its sources: the servers of {from} were asked directly"
+    ));
+    if let Some(result) = &report.result {
+        daemon.offset_s = Some(result.offset_s);
+        daemon.max_error_s = Some(result.offset_s.abs() + result.error_bound_s);
+    }
+    Ok(Some(Observed {
+        daemon,
+        sources: report.sources.iter().map(row).collect(),
+        stats: Vec::new(),
+        limits: Limits::CHRONY,
+    }))
+}
+
+fn row(source: &sync::SourceRow) -> SourceRow {
+    let state = match source.verdict {
+        // Nothing follows it: it only agrees.
+        Verdict::Selected | Verdict::Combined | Verdict::Outlier => State::Candidate,
+        Verdict::Falseticker => State::Falseticker,
+        Verdict::TooVariable => State::Jittery,
+        Verdict::Unusable => State::Unusable,
+        Verdict::Kiss => State::Kiss,
+        Verdict::Unresolved => State::Unresolved,
+        Verdict::Silent | Verdict::Refused | Verdict::Unreachable => State::Unreachable,
+        Verdict::NotAwaited => State::Unknown,
+        Verdict::Disputed | Verdict::TooDistant | Verdict::Unsynchronised | Verdict::Invalid => {
+            State::Unusable
+        }
+    };
+    let mut row = SourceRow::new(NAME, SourceKind::Server, state);
+    row.name = Some(source.name.clone());
+    row.address.clone_from(&source.address);
+    row.stratum = source.stratum;
+    row.refid.clone_from(&source.refid);
+    row.offset_s = source.offset_s;
+    row.measured_offset_s = source.offset_s;
+    row.error_s = source.root_distance_s;
+    row.root_distance_s = source.root_distance_s;
+    row.delay_s = source.delay_s;
+    row.jitter_s = source.jitter_s;
+    row.samples = Some(source.samples);
+    row.last_sample_age_s = source.offset_s.map(|_| 0.0);
+    row.text = Some(match &source.text {
+        Some(text) => format!("asked directly: {text}"),
+        None => "asked directly: it answers and agrees".to_owned(),
+    });
+    row
+}

@@ -1,0 +1,295 @@
+//! Is the clock right? Pure: what the daemons, their sources and the kernel say goes in, a verdict
+//! comes out.
+
+use crate::commands::sources::probed;
+use crate::report::finding::Finding;
+use crate::report::finding::Severity;
+use crate::report::format::seconds;
+use crate::report::sources::DaemonRow;
+use crate::report::sources::SourceRow;
+use crate::report::sources::explain::direction;
+use crate::report::status::Verdict;
+use crate::report::status::ago;
+
+/// An offset under this is no fault, however small a bound a PTP clock states.
+const FLOOR_S: f64 = 1e-3;
+
+/// What was concluded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The word.
+    pub verdict: Verdict,
+    /// The sentence.
+    pub text: String,
+    /// How far the clock is off; positive: it is behind.
+    pub offset_s: Option<f64>,
+    /// How far that can be wrong.
+    pub error_bound_s: Option<f64>,
+    /// How old that is.
+    pub age_s: Option<f64>,
+    /// Whose word it is.
+    pub witness: Option<String>,
+}
+
+/// Judges. `doubts` are the findings about sources and daemons; an error among them contradicts the
+/// daemon. `kernel` is the kernel's flag.
+#[must_use]
+pub fn judge(
+    daemons: &[DaemonRow],
+    sources: &[SourceRow],
+    doubts: &[Finding],
+    kernel: Option<bool>,
+) -> Judgement {
+    let flag = match kernel {
+        Some(true) => ". The kernel's flag says synchronised: that is a flag, no proof",
+        _ => "",
+    };
+    let witness = daemons
+        .iter()
+        .filter(|d| d.synchronised == Some(true) && !d.local_reference)
+        .min_by_key(|d| !d.may_steer());
+    let Some(daemon) = witness else {
+        return without_daemon(daemons, sources, flag);
+    };
+    let own = daemon
+        .root_delay_s
+        .zip(daemon.root_dispersion_s)
+        .map(|(delay, dispersion)| delay / 2.0 + dispersion);
+    let mut judgement = Judgement {
+        verdict: Verdict::Right,
+        text: String::new(),
+        offset_s: daemon.offset_s,
+        error_bound_s: own,
+        age_s: daemon.last_update_age_s,
+        witness: Some(daemon.name.clone()),
+    };
+    let error = doubts
+        .iter()
+        .find(|finding| finding.severity == Severity::Error);
+    let off = daemon
+        .offset_s
+        .filter(|offset| offset.abs() > own.unwrap_or(0.0).max(FLOOR_S));
+    let follows = daemon.follows.as_deref().unwrap_or("a source");
+    if let Some(error) = error {
+        judgement.verdict = Verdict::NotRight;
+        judgement.text = format!("The time is not right: {}{flag}", error.text);
+        return judgement;
+    }
+    if let Some(offset) = off {
+        judgement.verdict = Verdict::NotRight;
+        let doing = if daemon.holds_clock == Some(false) {
+            "and leaves the clock alone"
+        } else {
+            "and is correcting it"
+        };
+        judgement.text = format!(
+            "The time is not right: the clock is {}, says {}, which follows {follows} {doing}{flag}",
+            direction(offset),
+            daemon.name
+        );
+        return judgement;
+    }
+    if daemon.holds_clock == Some(false) && !daemons.iter().any(|d| d.holds_clock == Some(true)) {
+        judgement.verdict = Verdict::NotKept;
+        judgement.text = format!(
+            "The time is right now, but nothing keeps it: {} only looks",
+            daemon.name
+        );
+        return judgement;
+    }
+    let offset = daemon.offset_s.map_or(String::new(), |o| {
+        format!(": the clock is {}", direction(o))
+    });
+    let bound = own.map_or(String::new(), |b| format!(", within {}", seconds(b)));
+    let since = daemon
+        .last_update_age_s
+        .map_or(String::new(), |s| format!(", as of {}", ago(s)));
+    judgement.text = format!(
+        "The time is right{offset}{bound}{since}. {} follows {follows}",
+        daemon.name
+    );
+    judgement
+}
+
+fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> Judgement {
+    let mut judgement = Judgement {
+        verdict: Verdict::Unknown,
+        text: String::new(),
+        offset_s: None,
+        error_bound_s: None,
+        age_s: None,
+        witness: None,
+    };
+    let real = || daemons.iter().filter(|d| d.name != probed::NAME);
+    let probe = daemons
+        .iter()
+        .find(|d| d.name == probed::NAME && d.offset_s.is_some());
+    let why = if let Some(daemon) = real().find(|d| d.local_reference) {
+        format!(
+            "{} serves this machine's own clock, held to nothing",
+            daemon.name
+        )
+    } else if let Some(daemon) = real().find(|d| d.synchronised == Some(false)) {
+        format!("{} follows no source", daemon.name)
+    } else if let Some(daemon) = real().find(|d| d.problem.is_some()) {
+        format!(
+            "{} runs but does not tell ({})",
+            daemon.name,
+            daemon.problem.as_deref().unwrap_or_default()
+        )
+    } else {
+        "no time daemon runs".to_owned()
+    };
+    let kept = real().any(|d| d.synchronised.is_none() && d.may_steer());
+    if let Some(probe) = probe {
+        measured(&mut judgement, probe, &why, kept, flag);
+        return judgement;
+    }
+    let voices: Vec<f64> = sources
+        .iter()
+        .filter(|row| row.error_s.is_some())
+        .filter_map(|row| row.offset_s)
+        .collect();
+    if let Some(worst) = voices
+        .iter()
+        .copied()
+        .max_by(|a, b| a.abs().total_cmp(&b.abs()))
+        && voices
+            .iter()
+            .all(|o| o.abs() >= 1.0 && o.signum() == worst.signum())
+    {
+        judgement.verdict = Verdict::NotRight;
+        judgement.offset_s = Some(worst);
+        judgement.text = format!(
+            "The time is not right: {why}, and its sources say that the clock is {}{flag}",
+            direction(worst)
+        );
+        return judgement;
+    }
+    if real().any(|d| d.local_reference || d.synchronised == Some(false)) {
+        judgement.verdict = Verdict::NotKept;
+        judgement.text = format!("The time may be wrong: {why}{flag}");
+    } else {
+        judgement.text = format!("Whether the time is right cannot be told: {why}{flag}");
+    }
+    judgement
+}
+
+/// What the servers say that were asked directly.
+fn measured(judgement: &mut Judgement, probe: &DaemonRow, why: &str, kept: bool, flag: &str) {
+    let offset = probe.offset_s.unwrap_or(0.0);
+    let bound = probe.max_error_s.map(|max| (max - offset.abs()).max(0.0));
+    judgement.offset_s = Some(offset);
+    judgement.error_bound_s = bound;
+    judgement.age_s = Some(0.0);
+    judgement.witness = Some(probed::NAME.to_owned());
+    let wrong = offset.abs() > bound.unwrap_or(0.0).max(FLOOR_S);
+    let measured = format!(
+        "the configured servers, asked directly, say that the clock is {} (within {})",
+        direction(offset),
+        bound.map_or("unknown".to_owned(), seconds)
+    );
+    (judgement.verdict, judgement.text) = if wrong {
+        (
+            Verdict::NotRight,
+            format!("The time is not right: {why}, and {measured}{flag}"),
+        )
+    } else if kept {
+        (
+            Verdict::Right,
+            format!("The time is right: {why}, but {measured}"),
+        )
+    } else {
+        (
+            Verdict::NotKept,
+            format!("The time is right now, but nothing keeps it: {why}; {measured}"),
+        )
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sources::SourceKind;
+    use crate::report::sources::State;
+
+    fn synchronised(offset: f64) -> DaemonRow {
+        let mut daemon = DaemonRow::new("chronyd");
+        daemon.synchronised = Some(true);
+        daemon.holds_clock = Some(true);
+        daemon.follows = Some("PHC0".to_owned());
+        daemon.offset_s = Some(offset);
+        daemon.root_delay_s = Some(0.01);
+        daemon.root_dispersion_s = Some(0.001);
+        daemon.last_update_age_s = Some(4.0);
+        daemon
+    }
+
+    #[test]
+    fn a_followed_clock_is_right_within_its_bound() {
+        let got = judge(&[synchronised(0.0005)], &[], &[], Some(true));
+        assert_eq!(got.verdict, Verdict::Right);
+        assert!(
+            got.text.contains("within 6.00 ms") && got.text.contains("4 s ago"),
+            "{}",
+            got.text
+        );
+    }
+
+    #[test]
+    fn an_offset_beyond_the_bound_is_not_right_whatever_the_kernel_says() {
+        let got = judge(&[synchronised(362.1)], &[], &[], Some(true));
+        assert_eq!(got.verdict, Verdict::NotRight);
+        assert!(
+            got.text.contains("362 s behind") && got.text.contains("no proof"),
+            "{}",
+            got.text
+        );
+    }
+
+    #[test]
+    fn sources_that_contradict_a_selected_ptp_clock_win() {
+        let doubt = [Finding::error(
+            "2 of 3 sources say that the clock is 350 s behind",
+        )];
+        let got = judge(&[synchronised(1e-6)], &[], &doubt, Some(true));
+        assert_eq!(got.verdict, Verdict::NotRight);
+        assert!(got.text.contains("2 of 3 sources"));
+    }
+
+    #[test]
+    fn a_local_reference_is_never_right() {
+        let mut alone = synchronised(0.0);
+        alone.local_reference = true;
+        alone.synchronised = Some(false);
+        let got = judge(&[alone], &[], &[], Some(true));
+        assert_eq!(got.verdict, Verdict::NotKept);
+    }
+
+    #[test]
+    fn without_a_daemon_the_measured_servers_decide() {
+        let mut probe = DaemonRow::new(probed::NAME);
+        probe.offset_s = Some(0.002);
+        probe.max_error_s = Some(0.022);
+        let got = judge(&[probe.clone()], &[], &[], Some(false));
+        assert_eq!(got.verdict, Verdict::NotKept);
+        probe.offset_s = Some(-40.0);
+        probe.max_error_s = Some(40.02);
+        let got = judge(&[probe], &[], &[], Some(true));
+        assert_eq!(got.verdict, Verdict::NotRight);
+        assert!(got.text.contains("40.0 s ahead"), "{}", got.text);
+        assert_eq!(judge(&[], &[], &[], None).verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn unselected_sources_that_agree_on_a_large_offset_are_heard() {
+        let mut daemon = DaemonRow::new("chronyd");
+        daemon.synchronised = Some(false);
+        let mut row = SourceRow::new("chronyd", SourceKind::Server, State::Jittery);
+        row.offset_s = Some(350.1);
+        row.error_s = Some(0.07);
+        let got = judge(&[daemon], &[row.clone(), row], &[], Some(true));
+        assert_eq!(got.verdict, Verdict::NotRight);
+        assert!(got.text.contains("350 s behind"), "{}", got.text);
+    }
+}

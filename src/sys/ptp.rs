@@ -1,0 +1,75 @@
+//! The PTP hardware clocks of this machine by their names: `/sys/class/ptp`, and which names in
+//! /dev lead to them. Reading their time is not done here.
+
+use super::files;
+use std::path::Path;
+
+/// A PTP hardware clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PtpClock {
+    /// Its device: `/dev/ptp0`.
+    pub device: String,
+    /// What its driver calls it: `hyperv`, `KVM virtual PTP`, `ena-ptp-05`…
+    pub clock_name: String,
+    /// Links in /dev that lead to it: `/dev/ptp_hyperv`.
+    pub links: Vec<String>,
+}
+
+/// All of them, by number.
+#[must_use]
+pub fn clocks(root: &Path) -> Vec<PtpClock> {
+    let class = files::under(root, Path::new("/sys/class/ptp"));
+    let dev = files::under(root, Path::new("/dev"));
+    let links: Vec<(String, String)> = files::list(&dev)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|name| name.starts_with("ptp"))
+        .filter_map(|name| {
+            let target = files::link_target(&dev.join(&name))?;
+            Some((name, target.file_name()?.to_str()?.to_owned()))
+        })
+        .collect();
+    let mut names = files::list(&class).unwrap_or_default();
+    names.sort_by_key(|name| name.strip_prefix("ptp").and_then(|n| n.parse::<u32>().ok()));
+    names
+        .into_iter()
+        .map(|name| {
+            let text = files::read_text(&class.join(&name).join("clock_name"), 256);
+            PtpClock {
+                device: format!("/dev/{name}"),
+                clock_name: text.unwrap_or_default().trim().to_owned(),
+                links: links
+                    .iter()
+                    .filter(|(_, target)| *target == name)
+                    .map(|(link, _)| format!("/dev/{link}"))
+                    .collect(),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn clocks_are_known_by_name_and_links() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, clock) in [
+            ("ptp0", "mlx5_ptp\n"),
+            ("ptp10", "x\n"),
+            ("ptp2", "hyperv\n"),
+        ] {
+            let dir = root.path().join("sys/class/ptp").join(name);
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join("clock_name"), clock).unwrap();
+        }
+        fs::create_dir_all(root.path().join("dev")).unwrap();
+        std::os::unix::fs::symlink("ptp2", root.path().join("dev/ptp_hyperv")).unwrap();
+        let found = clocks(root.path());
+        let names: Vec<&str> = found.iter().map(|c| c.clock_name.as_str()).collect();
+        assert_eq!(names, ["mlx5_ptp", "hyperv", "x"]);
+        assert_eq!(found[1].links, ["/dev/ptp_hyperv"]);
+    }
+}

@@ -1,0 +1,581 @@
+//! `clockbox sources` and `status` against real daemons that see nothing but themselves: a network
+//! namespace with servers, in it a process and mount namespace with the daemon and clockbox.
+
+use crate::mock::Mock;
+use crate::mock::program;
+use crate::net::Net;
+use crate::net::peer;
+use crate::net::skip;
+use crate::run::check_schema;
+use crate::run::run;
+use serde_json::Value;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use std::time::SystemTime;
+
+/// Runs a script where only it and what it starts can be seen. /run and /etc are its own; `$CB`,
+/// `$CHRONYD`, `$CHRONYC` are the programs, `$DIR` is shared with the test.
+fn inside(net: &Net, script: &str) -> Option<String> {
+    let (chronyd, chronyc) = (
+        peer("chrony", "usr/sbin/chronyd")?,
+        peer("chrony", "usr/bin/chronyc")?,
+    );
+    let dir = net.path("");
+    let head = "set -u; mount -t tmpfs tmpfs /run; mkdir -p /run/chrony /run/up /run/work; chmod 770 /run/chrony\n\
+        mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/up,workdir=/run/work /etc 2>/dev/null || \
+        { mkdir /run/etc; cp -a /etc/. /run/etc; mount --bind /run/etc /etc; }\n\
+        mkdir -p /etc/chrony; rm -f /etc/systemd/timesyncd.conf\n\
+        daemon() { $CHRONYD -x -d -U -u root -f /etc/chrony/chrony.conf >>$DIR/daemon.log 2>&1 & D=$!; }\n";
+    let script = net.write("inside.sh", &format!("{head}{script}\n"));
+    let output = net
+        .command(&[
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "--kill-child",
+            "sh",
+            script.to_str().unwrap(),
+        ])
+        .env("CB", env!("CARGO_BIN_EXE_clockbox"))
+        .env("CHRONYD", chronyd)
+        .env("CHRONYC", chronyc)
+        .env("DIR", dir)
+        .env("LC_ALL", "C")
+        .env("TZ", "Asia/Tokyo")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{text}\n{}\n{}",
+        String::from_utf8_lossy(&output.stderr),
+        net.logs()
+    );
+    Some(text)
+}
+
+/// What the script wrote into a file of the shared directory.
+fn file(net: &Net, name: &str) -> String {
+    std::fs::read_to_string(net.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn json(net: &Net, name: &str) -> Value {
+    let value: Value = serde_json::from_str(&file(net, name)).unwrap();
+    check_schema(&value);
+    value
+}
+
+fn mocks(net: &Net, words: &[&str]) -> Mock {
+    let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+    let program = program();
+    Mock::spawn(net.command(&[program.to_str().unwrap()]), &words)
+}
+
+fn text_of(value: &Value) -> &str {
+    value["text"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn rows_are_those_of_chronyc_at_the_same_moment() {
+    let Some(mut net) = Net::new() else { return };
+    for address in ["10.77.0.10", "10.77.0.11", "10.77.0.12"] {
+        if net.chronyd(address, "").is_none() {
+            return;
+        }
+    }
+    let script = "
+printf 'server 10.77.0.10 iburst\\nserver 10.77.0.11 iburst prefer\\nserver 10.77.0.12 iburst noselect\\nserver 10.77.0.19\\n' >/etc/chrony/chrony.conf
+daemon; sleep 9
+for i in 1 2 3 4 5 6 7 8; do
+  $CHRONYC -n -c sources >$DIR/before; $CB sources -n --json >$DIR/json; $CHRONYC -n -c sources >$DIR/after
+  cmp -s $DIR/before $DIR/after && break; sleep 0.3
+done
+cmp $DIR/before $DIR/after && $CHRONYC -n -c selectdata >$DIR/selectdata
+setpriv --reuid 65534 --clear-groups $CB sources -n --json >$DIR/nobody
+ls /run/chrony >$DIR/left
+";
+    if inside(&net, script).is_none() {
+        return;
+    }
+    let report = json(&net, "json");
+    let rows = report["sources"].as_array().unwrap();
+    let before = file(&net, "before");
+    assert_eq!(rows.len(), before.lines().count(), "{report}");
+    for (row, line) in rows.iter().zip(before.lines()) {
+        let words: Vec<&str> = line.split(',').collect();
+        let native = format!("{}{}", words[0], words[1]);
+        assert_eq!(row["native_state"], native, "{line}");
+        assert_eq!(row["address"], words[2]);
+        assert_eq!(format!("{:o}", row["reach"].as_u64().unwrap()), words[5]);
+        let poll: i32 = words[4].parse().unwrap();
+        assert_eq!(row["poll_interval_s"], 2f64.powi(poll));
+        if words[6] == "4294967295" {
+            assert!(row["last_sample_age_s"].is_null() && row["offset_s"].is_null());
+            continue;
+        }
+        assert_eq!(row["stratum"].to_string(), words[3]);
+        let number = |i: usize| words[i].parse::<f64>().unwrap();
+        assert_eq!(row["last_sample_age_s"], number(6));
+        for (key, theirs) in [
+            ("offset_s", -number(7)),
+            ("measured_offset_s", -number(8)),
+            ("error_s", number(9)),
+        ] {
+            let ours = row[key].as_f64().unwrap();
+            assert!((ours - theirs).abs() < 1e-9, "{key} {ours} {line}");
+        }
+    }
+    for line in file(&net, "selectdata").lines() {
+        let words: Vec<&str> = line.split(',').collect();
+        let row = rows.iter().find(|row| row["address"] == words[1]).unwrap();
+        assert_eq!(row["selection"], words[0]);
+    }
+    // An ordinary user gets the same rows over UDP, without the reasons; nothing is left behind.
+    let nobody = json(&net, "nobody");
+    assert_eq!(nobody["daemons"][0]["via"], "udp");
+    assert_eq!(nobody["sources"].as_array().unwrap().len(), rows.len());
+    assert_eq!(report["daemons"][0]["via"], "unix");
+    assert!(
+        !file(&net, "left").contains("clockbox"),
+        "{}",
+        file(&net, "left")
+    );
+}
+
+/// A program that gives chronyd a clock through its SOCK driver, standing in for a PTP clock.
+struct Refclock {
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Refclock {
+    fn start(path: &Path, offset: f64) -> Self {
+        let (path, stop) = (path.to_path_buf(), Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let socket = UnixDatagram::unbound().unwrap();
+            while !stopped.load(Ordering::Relaxed) {
+                let now = SystemTime::now()
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap();
+                // struct sock_sample of chrony's manual: time, offset, pulse, leap, pad, magic.
+                let mut sample = Vec::new();
+                sample.extend((now.as_secs() as i64).to_ne_bytes());
+                sample.extend(i64::from(now.subsec_micros()).to_ne_bytes());
+                sample.extend(offset.to_ne_bytes());
+                for word in [0_i32, 0, 0, 0x534f_434b] {
+                    sample.extend(word.to_ne_bytes());
+                }
+                let _ = socket.send_to(&sample, &path);
+                thread::sleep(Duration::from_millis(200));
+            }
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Refclock {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(thread::JoinHandle::join);
+    }
+}
+
+/// The evening of somebody who set up chrony on Azure: PHC0, then `^?`, then `^~` at 350 s, then
+/// `^*`, each screen made by a real chronyd, and what we say to it.
+#[test]
+fn an_evening_with_a_ptp_clock_and_three_servers_gets_a_sentence_at_every_screen() {
+    let Some(net) = Net::new() else { return };
+    let Some(_) = peer("chrony", "usr/sbin/chronyd") else {
+        return;
+    };
+    let right = mocks(
+        &net,
+        &[
+            "10.77.0.10:123,stratum=2,delay=0.002",
+            "10.77.0.11:123,stratum=2,delay=0.003",
+            "10.77.0.12:123,stratum=2,delay=0.012",
+        ],
+    );
+    let far = mocks(
+        &net,
+        &[
+            "10.77.0.13:123,stratum=2,offset=350.1,delay=0.002,jitter=0.004",
+            "10.77.0.14:123,stratum=2,offset=350.1,delay=0.002,jitter=0.004",
+            "10.77.0.15:123,stratum=2,offset=350.2,delay=0.002,jitter=0.004",
+        ],
+    );
+    let _phc = Refclock::start(&net.path("phc.sock"), 1e-6);
+    let _late = Refclock::start(&net.path("late.sock"), 362.1);
+    let script = "
+screen() { $CHRONYC -n sources >$DIR/$1.chronyc; $CB sources --json >$DIR/$1.json; $CB status --json >$DIR/$1.status || true
+  COLUMNS=80 $CB sources >$DIR/$1.page; kill $D; wait $D 2>/dev/null; rm -f /run/chrony/*; }
+PHC='refclock SOCK /run/x.sock refid PHC0 poll 0'
+conf() { printf '%s\\n' \"$@\" >/etc/chrony/chrony.conf; }
+conf \"refclock SOCK $DIR/phc.sock refid PHC0 poll 0\"; daemon; sleep 6; screen phc
+conf 'server 10.77.0.10' 'server 10.77.0.11' 'server 10.77.0.12'; daemon; sleep 3; screen new
+conf \"refclock SOCK $DIR/late.sock refid PHC0 poll 0\"; daemon; sleep 6; screen late
+conf \"refclock SOCK $DIR/phc.sock refid PHC0 poll 0\" 'maxjitter 0.0001' 'server 10.77.0.13 iburst minpoll 1' 'server 10.77.0.14 iburst minpoll 1' 'server 10.77.0.15 iburst minpoll 1'
+daemon; sleep 14; screen wild
+conf 'server 10.77.0.10 iburst minpoll 1' 'server 10.77.0.11 iburst minpoll 1' 'server 10.77.0.12 iburst minpoll 1'; daemon; sleep 12; screen good
+conf 'server 10.77.0.11 iburst' '#server 10.77.0.10 iburst'; daemon; sleep 5
+conf '#server 10.77.0.11 iburst' 'server 10.77.0.10 iburst'; touch /etc/chrony/.chrony.conf.swp; screen unread
+";
+    if inside(&net, script).is_none() {
+        return skip("no chronyd");
+    }
+    drop((right, far));
+
+    // #* PHC0: success, and which clock that is.
+    assert!(
+        file(&net, "phc.chronyc").contains("#* PHC0"),
+        "{}",
+        file(&net, "phc.chronyc")
+    );
+    let phc = json(&net, "phc.json");
+    assert_eq!(phc["sources"][0]["native_state"], "#*");
+    assert!(text_of(&phc["sources"][0]).contains("success"), "{phc}");
+    assert!(
+        phc["sources"][0]["reference"]
+            .as_str()
+            .unwrap()
+            .contains("PHC0 is")
+    );
+
+    // ^?: too new, how long to wait.
+    assert!(
+        file(&net, "new.chronyc").contains("^? 10.77.0.10"),
+        "{}",
+        file(&net, "new.chronyc")
+    );
+    let new = json(&net, "new.json");
+    let text = text_of(&new["sources"][0]);
+    assert!(
+        text.contains("too new") && text.contains("2 min") && text.contains("iburst"),
+        "{text}"
+    );
+
+    // #* PHC0 362 s off: the page says how far, and status says no, whatever the kernel's flag.
+    let late = json(&net, "late.json");
+    assert!(text_of(&late).contains("362 s behind"), "{late}");
+    let status = json(&net, "late.status");
+    assert_eq!(
+        (&status["verdict"], &status["ok"]),
+        (&"not_right".into(), &false.into())
+    );
+
+    // ^~ at 350 s: the limit, the value, the side, and what to type; status hears the majority.
+    assert!(
+        file(&net, "wild.chronyc").contains("^~"),
+        "{}",
+        file(&net, "wild.chronyc")
+    );
+    let wild = json(&net, "wild.json");
+    let row = wild["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| r["state"] == "jittery")
+        .unwrap();
+    let text = text_of(row);
+    assert!(
+        text.contains("too variable") && text.contains("100 µs") && text.contains("350 s behind"),
+        "{text}"
+    );
+    assert!(row["next"].as_str().unwrap().contains("chronyc burst"));
+    let status = json(&net, "wild.status");
+    assert_eq!(status["verdict"], "not_right", "{status}");
+    assert!(text_of(&status).contains("3 of 4 sources"), "{status}");
+
+    // ^*: nothing to explain on that row.
+    assert!(
+        file(&net, "good.chronyc").contains("^*"),
+        "{}",
+        file(&net, "good.chronyc")
+    );
+    let good = json(&net, "good.json");
+    let best = good["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| r["state"] == "selected")
+        .unwrap();
+    assert!(best["text"].is_null(), "{best}");
+
+    // The file was edited, and the daemon has not read it.
+    let unread = json(&net, "unread.json");
+    let findings = unread["findings"].to_string();
+    for words in [
+        "does not use 10.77.0.10 (/etc/chrony/chrony.conf:2)",
+        "still uses 10.77.0.11, which is commented out in /etc/chrony/chrony.conf:1",
+        "may not be saved",
+    ] {
+        assert!(findings.contains(words), "{words}: {findings}");
+    }
+    // No line is wider than the terminal.
+    for name in ["phc", "new", "late", "wild", "good", "unread"] {
+        let page = file(&net, &format!("{name}.page"));
+        for line in page.lines().filter(|line| !line.starts_with("    ")) {
+            assert!(line.chars().count() <= 80, "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn set_edits_the_file_tells_chronyd_and_puts_back_what_does_not_answer() {
+    let Some(mut net) = Net::new() else { return };
+    for address in ["10.77.0.10", "10.77.0.11"] {
+        if net.chronyd(address, "").is_none() {
+            return;
+        }
+    }
+    let script = "
+printf '# mine\\nserver 10.77.0.10 iburst\\n\\nmakestep 1 3' >/etc/chrony/chrony.conf; cp /etc/chrony/chrony.conf $DIR/first
+daemon; sleep 3
+$CB sources set --dry-run --diff --json 10.77.0.11 >$DIR/dry; cmp /etc/chrony/chrony.conf $DIR/first
+$CB sources set --json 10.77.0.11 >$DIR/set; cp /etc/chrony/chrony.conf $DIR/second; $CHRONYC -n -c sources >$DIR/after
+$CB sources set --json 10.77.0.11 >$DIR/again; cmp /etc/chrony/chrony.conf $DIR/second
+$CB sources set --json --wait 2 10.77.0.19 >$DIR/silent; echo $? >$DIR/silent.status
+cmp /etc/chrony/chrony.conf $DIR/second; $CHRONYC -n -c sources >$DIR/back
+$CB sources set --add --json 10.77.0.10 --options 'iburst prefer' >$DIR/add
+$CB sources unset --json 10.77.0.11 >$DIR/unset; cp /etc/chrony/chrony.conf $DIR/third; $CHRONYC -n -c sources >$DIR/last
+$CB sources unset --json 10.77.0.10 >$DIR/none; echo $? >$DIR/none.status
+true
+";
+    if inside(&net, script).is_none() {
+        return;
+    }
+    let dry = json(&net, "dry");
+    assert_eq!(
+        (&dry["changed"], &dry["dry_run"]),
+        (&true.into(), &true.into())
+    );
+    assert!(
+        dry["files"][0]["diff"]
+            .as_str()
+            .unwrap()
+            .contains("+server 10.77.0.11 iburst")
+    );
+    assert_eq!(json(&net, "set")["changed"], true);
+    assert_eq!(
+        file(&net, "second"),
+        "# mine\n#server 10.77.0.10 iburst\nserver 10.77.0.11 iburst\n\nmakestep 1 3"
+    );
+    let after = file(&net, "after");
+    assert!(
+        after.contains("10.77.0.11") && !after.contains("10.77.0.10"),
+        "{after}"
+    );
+    assert_eq!(json(&net, "again")["changed"], false);
+    let silent = json(&net, "silent");
+    assert_eq!(
+        (&silent["put_back"], &silent["changed"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(file(&net, "silent.status"), "1\n");
+    let back = file(&net, "back");
+    assert!(
+        back.contains("10.77.0.11") && !back.contains("10.77.0.19"),
+        "{back}"
+    );
+    assert_eq!(json(&net, "add")["changed"], true);
+    json(&net, "unset");
+    assert!(
+        file(&net, "third")
+            .contains("\n#server 10.77.0.11 iburst\nserver 10.77.0.10 iburst prefer\n"),
+        "{}",
+        file(&net, "third")
+    );
+    assert!(!file(&net, "last").contains("10.77.0.11"));
+    assert_eq!(file(&net, "none.status"), "65\n");
+}
+
+#[test]
+fn looking_starts_no_program_and_without_a_daemon_the_servers_are_asked() {
+    let Some(mut net) = Net::new() else { return };
+    if net.chronyd("10.77.0.10", "").is_none() {
+        return;
+    }
+    let script = "
+printf 'server 10.77.0.10 iburst\\n' >/etc/chrony/chrony.conf
+$CB sources --json >$DIR/probed; $CB status --json >$DIR/status || true
+rm /etc/chrony/chrony.conf; rm -f /etc/ntp.conf /etc/chrony.conf; $CB sources --json >$DIR/nothing; echo $? >$DIR/nothing.status
+printf 'server 10.77.0.10 iburst\\n' >/etc/chrony/chrony.conf; daemon; sleep 9
+$CB sources --nagios >$DIR/nagios; $CB sources --prometheus >$DIR/prometheus
+$CB sources --watch=0.3 --count 2 >$DIR/watch
+$CB sources --quiet --max-error 1; echo $? >$DIR/within; $CB sources --quiet --max-error 1ns; echo $? >$DIR/over
+if command -v strace >/dev/null; then strace -f -qq -e trace=execve,kill,connect,sendto -o $DIR/strace $CB sources >/dev/null; fi
+true
+";
+    if inside(&net, script).is_none() {
+        return;
+    }
+    let probed = json(&net, "probed");
+    assert_eq!(probed["sources"][0]["daemon"], "probe");
+    assert!(text_of(&probed).contains("asked directly"), "{probed}");
+    assert_eq!(json(&net, "status")["verdict"], "not_kept");
+    assert_eq!(file(&net, "nothing.status"), "2\n");
+    assert!(
+        file(&net, "nagios").starts_with("SOURCES OK - chronyd follows 10.77.0.10"),
+        "{}",
+        file(&net, "nagios")
+    );
+    assert!(file(&net, "prometheus").contains("clockbox_source_selected{daemon=\"chronyd\",source=\"10.77.0.10\",address=\"10.77.0.10\"} 1"));
+    assert_eq!(file(&net, "watch").lines().count(), 2);
+    for line in file(&net, "watch").lines() {
+        check_schema(&serde_json::from_str(line).unwrap());
+    }
+    assert_eq!(
+        (file(&net, "within").trim(), file(&net, "over").trim()),
+        ("0", "1")
+    );
+    if net.path("strace").exists() {
+        let trace = file(&net, "strace");
+        // One execve: clockbox itself. It talks to chronyd's socket and to nobody else.
+        assert_eq!(trace.matches("execve(").count(), 1, "{trace}");
+        assert_eq!(trace.matches("kill(").count(), 0, "{trace}");
+        for line in trace.lines().filter(|line| line.contains("connect(")) {
+            assert!(line.contains("/run/chrony/chronyd.sock"), "{line}");
+        }
+    } else {
+        skip("no strace: that looking starts nothing was not traced");
+    }
+}
+
+#[test]
+fn usage_is_checked_before_anything_is_done() {
+    for (args, words) in [
+        (&["sources", "--max-error", "abc"][..], "100ms"),
+        (&["sources", "--watch=0.01"], "0.2"),
+        (
+            &["sources", "--prometheus", "--json"],
+            "cannot be used with",
+        ),
+        (&["sources", "set"], "required"),
+        (&["sources", "set", "53.45.6.700"], "700"),
+        (
+            &["sources", "set", "a", "--add", "--replace"],
+            "cannot be used with",
+        ),
+        (&["sources", "sets"], "tip:"),
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.status, 64, "{args:?} {ran:?}");
+        assert!(ran.stderr.contains(words), "{args:?} {ran:?}");
+    }
+    let ran = run(&["status", "--root", "/no/such/directory", "--json"]);
+    assert_eq!(ran.status, 66);
+    ran.json();
+}
+
+#[test]
+fn status_of_an_image_names_what_is_enabled_and_what_conflicts() {
+    let image = tempfile::tempdir().unwrap();
+    let root = image.path();
+    let wants = root.join("etc/systemd/system/multi-user.target.wants");
+    let units = root.join("usr/lib/systemd/system");
+    std::fs::create_dir_all(&wants).unwrap();
+    std::fs::create_dir_all(&units).unwrap();
+    let path = root.to_str().unwrap();
+    let none = run(&["status", "--root", path, "--json"]);
+    assert_eq!(none.json()["verdict"], "not_kept");
+    for name in ["chronyd", "ntpd"] {
+        let unit = format!("{name}.service");
+        std::fs::write(units.join(&unit), "[Unit]\nConflicts=ntpd.service\n").unwrap();
+        let target = format!("/usr/lib/systemd/system/{unit}");
+        std::os::unix::fs::symlink(target, wants.join(&unit)).unwrap();
+        let ran = run(&["status", "--root", path, "--json"]);
+        let report = ran.json();
+        if name == "chronyd" {
+            assert_eq!((ran.status, &report["verdict"]), (0, &"right".into()));
+        } else {
+            assert_eq!((ran.status, &report["verdict"]), (1, &"not_right".into()));
+            assert!(
+                text_of(&report["findings"][0]).contains("chronyd and ntpd"),
+                "{report}"
+            );
+        }
+    }
+}
+
+#[test]
+fn rows_are_those_of_ntpq_where_ntpsec_runs() {
+    let Some(mut net) = Net::new() else { return };
+    let needed = [
+        peer("ntpsec", "usr/sbin/ntpd"),
+        peer("python3-ntp", "usr/lib/python3/dist-packages/ntp/ntpc.py"),
+    ];
+    let [Some(ntpd), Some(library)] = needed else {
+        return;
+    };
+    let packages = library.ancestors().nth(2).unwrap().display().to_string();
+    let ntpq = ntpd.ancestors().nth(3).unwrap().join("usr/bin/ntpq");
+    let Some(ntpq) = [ntpq, "/usr/bin/ntpq".into()]
+        .into_iter()
+        .find(|p| p.exists())
+    else {
+        return skip("no ntpq");
+    };
+    for (address, stratum) in [
+        ("10.77.0.10", "local stratum 1"),
+        ("10.77.0.11", "local stratum 2"),
+    ] {
+        if net.chronyd(address, stratum).is_none() {
+            return;
+        }
+    }
+    let script = format!(
+        "
+printf 'server 10.77.0.10 iburst minpoll 3 maxpoll 3\\nserver 10.77.0.11 iburst minpoll 3 maxpoll 3\\nserver 10.77.0.19 iburst\\nrestrict default kod nomodify nopeer noquery limited\\nrestrict 127.0.0.1\\ninterface ignore wildcard\\ninterface listen 127.0.0.1\\ninterface listen 10.77.0.12\\n' >$DIR/ntp.conf
+{} -n -c $DIR/ntp.conf >$DIR/ntpd.log 2>&1 &
+sleep 14; cd {packages}
+for i in 1 2 3 4 5 6 7 8; do
+  PYTHONPATH={packages} python3 {} -pn 127.0.0.1 >$DIR/before; $CB sources --json >$DIR/json; PYTHONPATH={packages} python3 {} -pn 127.0.0.1 >$DIR/after
+  cmp -s $DIR/before $DIR/after && break; sleep 0.3
+done
+true
+",
+        ntpd.display(),
+        ntpq.display(),
+        ntpq.display()
+    );
+    if inside(&net, &script).is_none() {
+        return;
+    }
+    let report = json(&net, "json");
+    assert_eq!(report["daemons"][0]["name"], "ntpsec", "{report}");
+    assert_eq!(report["daemons"][0]["via"], "mode6", "{report}");
+    let rows = report["sources"].as_array().unwrap();
+    let billboard = file(&net, "before");
+    let lines: Vec<&str> = billboard.lines().skip(2).collect();
+    assert_eq!(rows.len(), lines.len(), "{billboard}\n{report}");
+    for (row, line) in rows.iter().zip(lines) {
+        let (mark, rest) = line.split_at(1);
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        assert_eq!(row["native_state"], mark, "{line}");
+        assert_eq!(row["address"], words[0], "{line}");
+        assert_eq!(row["stratum"].to_string(), words[2], "{line}");
+        assert_eq!(
+            format!("{:o}", row["reach"].as_u64().unwrap()),
+            words[6],
+            "{line}"
+        );
+        if words[6] != "0" {
+            let offset = row["offset_s"].as_f64().unwrap() * 1e3;
+            assert!(
+                (offset - words[8].parse::<f64>().unwrap()).abs() < 6e-5,
+                "{line} {row}"
+            );
+        }
+    }
+}
