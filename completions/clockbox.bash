@@ -19,8 +19,8 @@ _clockbox() {
             clockbox,check-port)
                 cmd="clockbox__subcmd__check__subcmd__port"
                 ;;
-            clockbox,generate)
-                cmd="clockbox__subcmd__generate"
+            clockbox,help)
+                cmd="clockbox__subcmd__help"
                 ;;
             clockbox,links)
                 cmd="clockbox__subcmd__links"
@@ -37,6 +37,51 @@ _clockbox() {
             clockbox,timezone)
                 cmd="clockbox__subcmd__timezone"
                 ;;
+            clockbox__subcmd__help,check-port)
+                cmd="clockbox__subcmd__help__subcmd__check__subcmd__port"
+                ;;
+            clockbox__subcmd__help,help)
+                cmd="clockbox__subcmd__help__subcmd__help"
+                ;;
+            clockbox__subcmd__help,links)
+                cmd="clockbox__subcmd__help__subcmd__links"
+                ;;
+            clockbox__subcmd__help,sources)
+                cmd="clockbox__subcmd__help__subcmd__sources"
+                ;;
+            clockbox__subcmd__help,status)
+                cmd="clockbox__subcmd__help__subcmd__status"
+                ;;
+            clockbox__subcmd__help,sync)
+                cmd="clockbox__subcmd__help__subcmd__sync"
+                ;;
+            clockbox__subcmd__help,timezone)
+                cmd="clockbox__subcmd__help__subcmd__timezone"
+                ;;
+            clockbox__subcmd__help__subcmd__sources,list)
+                cmd="clockbox__subcmd__help__subcmd__sources__subcmd__list"
+                ;;
+            clockbox__subcmd__help__subcmd__sources,set)
+                cmd="clockbox__subcmd__help__subcmd__sources__subcmd__set"
+                ;;
+            clockbox__subcmd__help__subcmd__sources,stats)
+                cmd="clockbox__subcmd__help__subcmd__sources__subcmd__stats"
+                ;;
+            clockbox__subcmd__help__subcmd__sources,unset)
+                cmd="clockbox__subcmd__help__subcmd__sources__subcmd__unset"
+                ;;
+            clockbox__subcmd__help__subcmd__timezone,list)
+                cmd="clockbox__subcmd__help__subcmd__timezone__subcmd__list"
+                ;;
+            clockbox__subcmd__help__subcmd__timezone,set)
+                cmd="clockbox__subcmd__help__subcmd__timezone__subcmd__set"
+                ;;
+            clockbox__subcmd__help__subcmd__timezone,show)
+                cmd="clockbox__subcmd__help__subcmd__timezone__subcmd__show"
+                ;;
+            clockbox__subcmd__sources,help)
+                cmd="clockbox__subcmd__sources__subcmd__help"
+                ;;
             clockbox__subcmd__sources,list)
                 cmd="clockbox__subcmd__sources__subcmd__list"
                 ;;
@@ -49,6 +94,24 @@ _clockbox() {
             clockbox__subcmd__sources,unset)
                 cmd="clockbox__subcmd__sources__subcmd__unset"
                 ;;
+            clockbox__subcmd__sources__subcmd__help,help)
+                cmd="clockbox__subcmd__sources__subcmd__help__subcmd__help"
+                ;;
+            clockbox__subcmd__sources__subcmd__help,list)
+                cmd="clockbox__subcmd__sources__subcmd__help__subcmd__list"
+                ;;
+            clockbox__subcmd__sources__subcmd__help,set)
+                cmd="clockbox__subcmd__sources__subcmd__help__subcmd__set"
+                ;;
+            clockbox__subcmd__sources__subcmd__help,stats)
+                cmd="clockbox__subcmd__sources__subcmd__help__subcmd__stats"
+                ;;
+            clockbox__subcmd__sources__subcmd__help,unset)
+                cmd="clockbox__subcmd__sources__subcmd__help__subcmd__unset"
+                ;;
+            clockbox__subcmd__timezone,help)
+                cmd="clockbox__subcmd__timezone__subcmd__help"
+                ;;
             clockbox__subcmd__timezone,list)
                 cmd="clockbox__subcmd__timezone__subcmd__list"
                 ;;
@@ -58,6 +121,18 @@ _clockbox() {
             clockbox__subcmd__timezone,show)
                 cmd="clockbox__subcmd__timezone__subcmd__show"
                 ;;
+            clockbox__subcmd__timezone__subcmd__help,help)
+                cmd="clockbox__subcmd__timezone__subcmd__help__subcmd__help"
+                ;;
+            clockbox__subcmd__timezone__subcmd__help,list)
+                cmd="clockbox__subcmd__timezone__subcmd__help__subcmd__list"
+                ;;
+            clockbox__subcmd__timezone__subcmd__help,set)
+                cmd="clockbox__subcmd__timezone__subcmd__help__subcmd__set"
+                ;;
+            clockbox__subcmd__timezone__subcmd__help,show)
+                cmd="clockbox__subcmd__timezone__subcmd__help__subcmd__show"
+                ;;
             *)
                 ;;
         esac
@@ -65,7 +140,7 @@ _clockbox() {
 
     case "${cmd}" in
         clockbox)
-            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync timezone check-port sources status links generate"
+            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync timezone check-port sources status links help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -124,17 +199,209 @@ _clockbox() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        clockbox__subcmd__generate)
-            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version"
+        clockbox__subcmd__help)
+            opts="sync timezone check-port sources status links help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
+                *)
+                    COMPREPLY=()
                     ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__check__subcmd__port)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__links)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__sources)
+            opts="list stats set unset"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__sources__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__sources__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__sources__subcmd__stats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__sources__subcmd__unset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__sync)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__timezone)
+            opts="set show list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__timezone__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__timezone__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__timezone__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -161,7 +428,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sources)
-            opts="-q -v -n -h -V --host --max-error --watch --count --prometheus --nagios --timeout --json --quiet --verbose --numeric --color --help --version list stats set unset"
+            opts="-q -v -n -h -V --host --max-error --watch --count --prometheus --nagios --timeout --json --quiet --verbose --numeric --color --help --version list stats set unset help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -191,6 +458,90 @@ _clockbox() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__sources__subcmd__help)
+            opts="list stats set unset help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__sources__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__sources__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__sources__subcmd__help__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__sources__subcmd__help__subcmd__stats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__sources__subcmd__help__subcmd__unset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -395,7 +746,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__timezone)
-            opts="-q -v -n -h -V --root --json --quiet --verbose --numeric --color --help --version set show list"
+            opts="-q -v -n -h -V --root --json --quiet --verbose --numeric --color --help --version set show list help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -409,6 +760,76 @@ _clockbox() {
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__timezone__subcmd__help)
+            opts="set show list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__timezone__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__timezone__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__timezone__subcmd__help__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__timezone__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

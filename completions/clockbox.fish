@@ -38,14 +38,14 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "timezone" -d 'Set
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "status" -d 'Say whether this machine\'s time is right, and if not, why and what to type'
-complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)'
-complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "generate" -d 'Write man pages, completions and schemas into a directory'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, check-port and others)'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l pool -d 'A name with several servers, each of which has a vote' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l config -d 'Take the servers from this chrony.conf, ntp.conf or timesyncd.conf' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l samples -d 'Samples to take from each server' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l timeout -d 'Seconds after which everything ends, name look-ups included [default: 10, with --wait 300]' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l source-port -d 'Ask from this UDP port instead of a random one' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l max-error -d 'The error in seconds that is good enough to end the wait' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l max-error -d 'The error in seconds that is good enough to end the wait [default: 1]' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l step-threshold -d 'Offsets of this many seconds and more are stepped, smaller ones slewed' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l max-offset -d 'Refuse larger offsets, in seconds' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
@@ -65,19 +65,20 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s v -l verbose 
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -l root -d 'Look at the image that is mounted here' -r -F
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -l root -d 'Look at the image that is mounted here' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -l json -d 'One JSON object instead of a table'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s q -l quiet -d 'Print nothing: the exit status is the answer'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s v -l verbose -d 'Say more'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s n -l numeric -d 'Look up no names for addresses'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s h -l help -d 'Print help'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "set" -d 'Set this machine\'s time zone in every place that its distribution reads'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "show" -d 'Show the time zone, how it is known, and what disagrees with it'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list" -f -a "list" -d 'List time zones and the time there'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -f -a "set" -d 'Set this machine\'s time zone in every place that its distribution reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -f -a "show" -d 'Show the time zone, how it is known, and what disagrees with it'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -f -a "list" -d 'List time zones and the time there'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l root -d 'Set the zone of the image that is mounted here, by its own zone database' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l restart -d 'Restart these services if they began before the change' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
@@ -111,6 +112,10 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_s
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from help" -f -a "set" -d 'Set this machine\'s time zone in every place that its distribution reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the time zone, how it is known, and what disagrees with it'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from help" -f -a "list" -d 'List time zones and the time there'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l timeout -d 'Seconds to wait for each answer' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l client -d 'The client that should get in, for the firewall\'s verdict and the rules to add' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s w -l warning -d 'Offset of a server that is a warning' -r
@@ -129,26 +134,27 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s v -l ve
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l max-error -d 'Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l watch -d 'Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l count -d 'Stop watching after this many times' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l timeout -d 'Seconds to wait for an answer to each question' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l max-error -d 'Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l watch -d 'Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l count -d 'Stop watching after this many times' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l timeout -d 'Seconds to wait for an answer to each question' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l prometheus -d 'Prometheus\'s text format, for node_exporter\'s textfile collector'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l nagios -d 'A line and the exit statuses that Nagios reads'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -l json -d 'One JSON object instead of a table'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s q -l quiet -d 'Print nothing: the exit status is the answer'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s v -l verbose -d 'Say more'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s n -l numeric -d 'Look up no names for addresses'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s h -l help -d 'Print help'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -f -a "list" -d 'The table of sources: the same as without a verb'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -f -a "stats" -d 'Show what the daemon has learnt of each source: samples, drift, deviation'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -f -a "set" -d 'Make the daemon in use follow these servers: its file is edited, it is told, its answer awaited'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset" -f -a "unset" -d 'Take servers out of the configuration of the daemon in use'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l prometheus -d 'Prometheus\'s text format, for node_exporter\'s textfile collector'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l nagios -d 'A line and the exit statuses that Nagios reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -f -a "list" -d 'The table of sources: the same as without a verb'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -f -a "stats" -d 'Show what the daemon has learnt of each source: samples, drift, deviation'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -f -a "set" -d 'Make the daemon in use follow these servers: its file is edited, it is told, its answer awaited'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -f -a "unset" -d 'Take servers out of the configuration of the daemon in use'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l max-error -d 'Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l watch -d 'Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe' -r
@@ -206,6 +212,11 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_se
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from unset" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from help" -f -a "list" -d 'The table of sources: the same as without a verb'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from help" -f -a "stats" -d 'Show what the daemon has learnt of each source: samples, drift, deviation'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from help" -f -a "set" -d 'Make the daemon in use follow these servers: its file is edited, it is told, its answer awaited'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from help" -f -a "unset" -d 'Take servers out of the configuration of the daemon in use'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand status" -l root -d 'Look at the image mounted in this directory instead of this machine' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand status" -l timeout -d 'Seconds to wait for an answer to each question' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand status" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
@@ -228,12 +239,17 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s v -l verbose
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand generate" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
-always\t''
-never\t''"
-complete -c clockbox -n "__fish_clockbox_using_subcommand generate" -l json -d 'One JSON object instead of a table'
-complete -c clockbox -n "__fish_clockbox_using_subcommand generate" -s q -l quiet -d 'Print nothing: the exit status is the answer'
-complete -c clockbox -n "__fish_clockbox_using_subcommand generate" -s v -l verbose -d 'Say more'
-complete -c clockbox -n "__fish_clockbox_using_subcommand generate" -s n -l numeric -d 'Look up no names for addresses'
-complete -c clockbox -n "__fish_clockbox_using_subcommand generate" -s h -l help -d 'Print help'
-complete -c clockbox -n "__fish_clockbox_using_subcommand generate" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "status" -d 'Say whether this machine\'s time is right, and if not, why and what to type'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, check-port and others)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "set" -d 'Set this machine\'s time zone in every place that its distribution reads'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "show" -d 'Show the time zone, how it is known, and what disagrees with it'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "list" -d 'List time zones and the time there'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from sources" -f -a "list" -d 'The table of sources: the same as without a verb'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from sources" -f -a "stats" -d 'Show what the daemon has learnt of each source: samples, drift, deviation'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from sources" -f -a "set" -d 'Make the daemon in use follow these servers: its file is edited, it is told, its answer awaited'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from sources" -f -a "unset" -d 'Take servers out of the configuration of the daemon in use'

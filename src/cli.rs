@@ -31,7 +31,6 @@ use std::process::ExitCode;
     arg_required_else_help = true,
     propagate_version = true,
     infer_subcommands = false,
-    disable_help_subcommand = true,
     max_term_width = 100
 )]
 pub struct Cli {
@@ -149,7 +148,11 @@ fn execute<C: Command>(command: &C, context: &mut Context) -> ExitStatus {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = by_link_name(sys::host::arguments());
-    let parsed = Cli::command()
+    let mut command = Cli::command();
+    if let Some(width) = sys::terminal::width() {
+        command = command.term_width(usize::from(width.clamp(40, 100)));
+    }
+    let parsed = command
         .try_get_matches_from(&arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let status = match parsed {
@@ -238,7 +241,12 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
         json,
         ..Output::default()
     };
-    let failure = Failure::usage(message).hint(format!("clockbox {command} --help"));
+    let help = if command.is_empty() {
+        "--help".to_owned()
+    } else {
+        format!("{command} --help")
+    };
+    let failure = Failure::usage(message).hint(format!("clockbox {help}"));
     Context {
         output,
         closed: false,

@@ -72,7 +72,7 @@ pub fn files() -> Result<Vec<(String, String)>, Failure> {
         (clap_complete::Shell::Fish, "clockbox.fish"),
     ] {
         let mut out = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "clockbox", &mut out);
+        clap_complete::generate(shell, &mut visible(), "clockbox", &mut out);
         all.push((format!("completions/{name}"), utf8(out)?));
     }
     for leaf in leaves() {
@@ -81,6 +81,23 @@ pub fn files() -> Result<Vec<(String, String)>, Failure> {
         all.push((format!("schemas/{}.json", leaf.path.join("-")), text));
     }
     Ok(all)
+}
+
+/// The command line without what is hidden: completions would offer it.
+fn visible() -> clap::Command {
+    let whole = Cli::command();
+    let about = whole.get_about().cloned().unwrap_or_default();
+    let mut shown = clap::Command::new("clockbox")
+        .about(about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true);
+    for argument in whole.get_arguments() {
+        shown = shown.arg(argument.clone());
+    }
+    for command in whole.get_subcommands().filter(|c| !c.is_hide_set()) {
+        shown = shown.subcommand(command.clone());
+    }
+    shown
 }
 
 fn pages(

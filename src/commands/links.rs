@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// The names, and the command that each stands for.
 pub const NAMES: &[(&str, &str)] = &[("clockbox-sync", "sync"), ("check-port", "check-port")];
 
-/// Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)
+/// Make the links by which clockbox also answers (clockbox-sync, check-port and others)
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The directory to put the links in
@@ -50,13 +50,14 @@ impl Command for Args {
             let path = self.dir.join(name);
             let target = sys::files::link_target(&path);
             let changed = target.as_ref() != Some(&program);
-            if changed && sys::files::exists(&path) && target.is_none() {
+            // A link to another clockbox is replaced (an upgrade); anything else is a stranger's.
+            let ours = target
+                .as_ref()
+                .is_some_and(|t| t.file_name() == program.file_name());
+            if changed && sys::files::exists(&path) && !ours {
                 return Err(Failure::new(
                     ExitStatus::CantCreate,
-                    format!(
-                        "{}: there is a file of that name that is no link",
-                        path.display()
-                    ),
+                    format!("{}: there is something else of that name", path.display()),
                 )
                 .hint("move it away, or choose another directory")
                 .target(path.display().to_string()));

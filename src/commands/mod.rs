@@ -103,7 +103,9 @@ impl Context {
             .as_ref()
             .map(|h| format!("  {h}\n"))
             .unwrap_or_default();
-        sys::terminal::complain(&format!("clockbox {command}: {}\n{hint}", failure.message));
+        let who = format!("clockbox {command}");
+        let text = format!("{}: {}\n{hint}", who.trim_end(), failure.message);
+        sys::terminal::complain(&report::format::plain(&text));
         status
     }
 

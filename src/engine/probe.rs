@@ -25,6 +25,8 @@ pub const FAR_GAP: f64 = 2.0;
 pub const NEAR_GAP: f64 = 0.5;
 /// Packets to an address that never answers.
 pub const ATTEMPTS: u32 = 3;
+/// Seconds that the last request to an address is waited for.
+pub const LAST_WAIT: f64 = 2.0;
 /// Seconds before the next address of a name is tried too (RFC 8305's connection attempt delay).
 pub const NEXT_ADDRESS: f64 = 0.25;
 
@@ -67,10 +69,22 @@ pub struct Path {
     pub rejected: Vec<Rejection>,
     /// Why it gives nothing more.
     pub end: Option<PathEnd>,
-    outstanding: Option<NtpTimestamp>,
+    /// Requests that may still be answered, the newest last: a long path answers the first after
+    /// the second was sent.
+    waiting: Vec<Request>,
     answered: Option<NtpTimestamp>,
-    t1: NtpTimestamp,
     sent_at: Monotonic,
+}
+
+/// A request on its way.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    /// The random timestamp that the reply must echo.
+    nonce: NtpTimestamp,
+    /// The local clock when it left.
+    t1: NtpTimestamp,
+    /// Its number on the path, from 1.
+    number: u32,
 }
 
 /// Something that has one vote.
@@ -137,9 +151,8 @@ impl Probe {
             sent: 0,
             rejected: Vec::new(),
             end: None,
-            outstanding: None,
+            waiting: Vec::new(),
             answered: None,
-            t1: NtpTimestamp::ZERO,
             sent_at: Monotonic::default(),
         }));
         let paths: Vec<usize> = (first..self.paths.len()).collect();
@@ -170,15 +183,20 @@ impl Probe {
             .opened
             .max(1 + s.paths.iter().position(|&p| p == path).unwrap_or(0));
         let p = &mut self.paths[path];
-        (p.outstanding, p.sent_at, p.sent) = (Some(nonce), now, p.sent + 1);
+        (p.sent_at, p.sent) = (now, p.sent + 1);
+        let t1 = NtpTimestamp::ZERO;
+        let number = p.sent;
+        p.waiting.push(Request { nonce, t1, number });
         Some((path, Packet::request(self.options.version, nonce).encode()))
     }
 
     /// The packet has left at this reading of the local clock. Called again with the kernel's own
     /// timestamp when that arrives; `number` is the count of the packet on its path, from 1.
     pub fn sent(&mut self, path: usize, number: u32, at: NtpTimestamp) {
-        if let Some(p) = self.paths.get_mut(path).filter(|p| p.sent == number) {
-            p.t1 = at;
+        let waiting = self.paths.get_mut(path).map(|p| &mut p.waiting);
+        let request = waiting.and_then(|w| w.iter_mut().find(|r| r.number == number));
+        if let Some(request) = request {
+            request.t1 = at;
         }
     }
 
@@ -186,7 +204,7 @@ impl Probe {
     pub fn ended(&mut self, path: usize, end: PathEnd) {
         if let Some(p) = self.paths.get_mut(path) {
             p.end.get_or_insert(end);
-            p.outstanding = None;
+            p.waiting.clear();
         }
     }
 
@@ -195,24 +213,34 @@ impl Probe {
         let Some(p) = self.paths.get_mut(path) else {
             return;
         };
+        let origin = Packet::decode(bytes).map(|packet| packet.origin).ok();
+        let matching = p.waiting.iter().rposition(|r| Some(r.nonce) == origin);
+        let request = matching.and_then(|at| p.waiting.get(at)).copied();
         let expected = Expected {
-            outstanding: p.outstanding,
+            outstanding: request.or(p.waiting.last().copied()).map(|r| r.nonce),
             answered: p.answered,
             version: self.options.version,
         };
         let verdict = checks::verify(bytes, &expected);
-        if !matches!(
-            verdict,
-            Err(Rejection::Origin | Rejection::Short | Rejection::Duplicate)
-        ) {
-            p.answered = p.outstanding.take();
+        let Some(request) = request else {
+            if let Err(why) = verdict {
+                self.rejected(path, why);
+            }
+            return;
+        };
+        let odd = matches!(verdict, Err(Rejection::Mode(_) | Rejection::Version(_)));
+        if !odd {
+            // It and those before it are answered: an older one that comes later says less.
+            p.answered = Some(request.nonce);
+            p.waiting.retain(|r| r.number > request.number);
         }
         let reply = match verdict {
             Ok(reply) => reply,
-            Err(why) => return self.rejected(path, why, expected.outstanding),
+            Err(why) => return self.rejected(path, why),
         };
-        let sample = Sample::new(self.paths[path].t1, t4, &reply, self.options.precision);
-        let Some(source) = self.sources.iter_mut().find(|s| s.paths.contains(&path)) else {
+        let sample = Sample::new(request.t1, t4, &reply, self.options.precision);
+        let holds = |s: &&mut Source| s.paths.contains(&path);
+        let Some(source) = self.sources.iter_mut().find(holds) else {
             return;
         };
         if *source.chosen.get_or_insert(path) == path {
@@ -221,7 +249,7 @@ impl Probe {
         }
     }
 
-    fn rejected(&mut self, path: usize, why: Rejection, outstanding: Option<NtpTimestamp>) {
+    fn rejected(&mut self, path: usize, why: Rejection) {
         /// Rejections that are kept for the report; a flood is only as long as this.
         const KEPT: usize = 16;
         let p = &mut self.paths[path];
@@ -235,9 +263,6 @@ impl Probe {
             Rejection::Kiss(_) | Rejection::Unsynchronised => {
                 self.ended(path, PathEnd::Unsynchronised);
             }
-            Rejection::Mode(_) | Rejection::Version(_) => {
-                self.paths[path].outstanding = outstanding
-            }
             _ => {}
         }
     }
@@ -250,9 +275,9 @@ impl Probe {
             if p.end.is_some() || self.complete(s) {
                 return None;
             }
-            let gap = match (p.near, p.outstanding) {
-                (true, None) => 0.0,
-                (true, Some(_)) => NEAR_GAP,
+            let gap = match (p.near, p.waiting.is_empty()) {
+                (true, true) => 0.0,
+                (true, false) => NEAR_GAP,
                 (false, _) => FAR_GAP,
             };
             let losses = p.sent - u32::try_from(s.samples.len()).unwrap_or(p.sent).min(p.sent);
@@ -286,15 +311,13 @@ impl Probe {
         source.samples.len() >= self.options.samples as usize
     }
 
-    /// When an unanswered path is given up.
+    /// When an unanswered path is given up: the last request is waited for as long as a packet may
+    /// take over any path on Earth.
     fn given_up_at(&self, source: &Source) -> Option<Monotonic> {
-        let waiting = source.paths.iter().map(|&i| &self.paths[i]);
-        waiting
-            .filter(|p| p.outstanding.is_some() && p.end.is_none())
-            .map(|p| {
-                p.sent_at
-                    .plus_seconds(if p.near { NEAR_GAP } else { FAR_GAP })
-            })
+        let paths = source.paths.iter().map(|&i| &self.paths[i]);
+        paths
+            .filter(|p| !p.waiting.is_empty() && p.end.is_none())
+            .map(|p| p.sent_at.plus_seconds(LAST_WAIT))
             .max()
     }
 
@@ -399,13 +422,14 @@ impl Source {
     }
 
     /// What it brings to the vote; `None` without a sample, or when its root distance is over
-    /// [`checks::MAX_DISTANCE`].
+    /// [`checks::MAX_DISTANCE`]. The best sample's own root distance bounds its error whatever the
+    /// others say, so jitter is not added to it (RFC 5905 §11.2 does, for estimates that age).
     #[must_use]
     pub fn candidate(&self) -> Option<Candidate> {
         let (best, at) = self.best()?;
         let newest = self.samples.last().map_or(*at, |(_, at)| *at);
         let jitter = self.jitter();
-        let root_distance = best.root_distance() + jitter + PHI * newest.seconds_since(*at);
+        let root_distance = best.root_distance() + PHI * newest.seconds_since(*at);
         let stratum = self.reply.as_ref()?.stratum;
         let candidate = Candidate {
             offset: best.offset,

@@ -77,6 +77,19 @@ pub fn paint(text: &str, sgr: &str, color: bool) -> String {
     }
 }
 
+/// The text without what would steer a terminal: control characters but line breaks, and those that
+/// turn the direction of writing, become `?`. For words that came from elsewhere.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if steers(c) { '?' } else { c })
+        .collect()
+}
+
 /// The text broken at spaces to fit the width, continuation lines indented; the first line is
 /// taken to begin at column `indent`. Without a width it stays as it is.
 #[must_use]
@@ -118,6 +131,11 @@ mod tests {
             ["0 s", "12.0 ns", "10.0 µs", "12.3 ms", "-350 s", "1.00 s"]
         );
         assert_eq!(signed_seconds(0.001), "+1.00 ms");
+    }
+
+    #[test]
+    fn words_from_elsewhere_do_not_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[31mb\u{202e}\nc"), "a?[31mb?\nc");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::format::seconds;
 use super::format::signed_seconds;
 use super::format::wrap;
 use super::table::Align;
+use super::table::cell;
 use super::table::table;
 use crate::exit::ExitStatus;
 use schemars::JsonSchema;
@@ -182,8 +183,8 @@ pub struct Result {
     pub offset_s: f64,
     /// True time is within this of the offset, if the majority is truthful.
     pub error_bound_s: f64,
-    /// System jitter: how far the survivors are apart.
-    pub jitter_s: f64,
+    /// System jitter: how far the survivors are apart; `null` with one sample of one source.
+    pub jitter_s: Option<f64>,
     /// Sources that agree.
     pub truechimers: u32,
     /// Sources that gave a usable answer.
@@ -288,6 +289,13 @@ pub struct SyncReport {
     pub status: ExitStatus,
 }
 
+/// What the marks and the columns mean.
+const LEGEND: &str = "
+* selected   + combined: part of the result   - outlier: truthful, not needed
+x falseticker: contradicts the majority   ~ too variable   ? no vote
+St: stratum   Offset: + is behind   ±: root distance, the bound of its error
+";
+
 impl Report for SyncReport {
     const COMMAND: &'static str = "sync";
 
@@ -325,6 +333,7 @@ impl Report for SyncReport {
         out.push('\n');
         if page.verbose > 0 {
             out.push_str(&self.details());
+            out.push_str(LEGEND);
         }
         if !self.findings.is_empty() {
             out.push('\n');
@@ -338,12 +347,8 @@ impl SyncReport {
     /// What tells a source from the others in a sentence: its address, unless two share it.
     #[must_use]
     pub fn label<'a>(&self, source: &'a SourceRow) -> &'a str {
-        let shared = self
-            .sources
-            .iter()
-            .filter(|s| s.address == source.address)
-            .count()
-            > 1;
+        let same = |s: &&SourceRow| s.address == source.address;
+        let shared = source.port != 123 || self.sources.iter().filter(same).count() > 1;
         source
             .address
             .as_deref()
@@ -380,7 +385,7 @@ impl SyncReport {
                     or_dash(s.offset_s, signed_seconds),
                     or_dash(s.root_distance_s, seconds),
                     or_dash(s.delay_s, seconds),
-                    paint(s.verdict.words(), s.verdict.color(), page.color),
+                    cell(s.verdict.words(), s.verdict.color(), page.color),
                 ]
             })
             .collect();
@@ -406,7 +411,16 @@ impl SyncReport {
     }
 
     fn details(&self) -> String {
-        let mut out = format!("{} packets in {}\n", self.packets, seconds(self.took_s));
+        let mut out = format!(
+            "{} {} in {}\n",
+            self.packets,
+            if self.packets == 1 {
+                "packet"
+            } else {
+                "packets"
+            },
+            seconds(self.took_s)
+        );
         for (word, clock) in [("before", &self.before), ("after", &self.after)] {
             if let Some(clock) = clock {
                 let word_for = if clock.kernel_synchronised {

@@ -42,8 +42,80 @@ pub fn table(columns: &[(&str, Align)], rows: &[Vec<String>], page: &Page) -> St
     }
     let mut out = String::new();
     for line in table.to_string().lines() {
-        out.push_str(line.trim_end());
+        out.push_str(&colored(line.trim_end()));
         out.push('\n');
     }
     out
+}
+
+/// Begins a coloured cell; has no width, so that the layout does not see it.
+const BEGIN: char = '\u{2060}';
+/// Ends it.
+const END: char = '\u{2061}';
+/// The first of sixteen characters without width: the colour is the distance from it.
+const PALETTE: u32 = 0xfe00;
+
+/// A cell in a colour: 1 red, 2 green, 3 yellow, 6 cyan. [`table`] turns it into escape codes once
+/// the layout is made: those would count as width and be broken.
+#[must_use]
+pub fn cell(text: &str, sgr: &str, color: bool) -> String {
+    let digit = sgr
+        .strip_prefix('3')
+        .and_then(|digit| digit.parse::<u32>().ok());
+    let code = digit.and_then(|digit| char::from_u32(PALETTE + digit.min(15)));
+    match code.filter(|_| color) {
+        Some(code) => format!("{BEGIN}{code}{text}{END}"),
+        None => text.to_owned(),
+    }
+}
+
+/// The line with escape codes; without any where a cell was broken, so that no colour runs on.
+fn colored(line: &str) -> String {
+    let whole = line.matches(BEGIN).count() == line.matches(END).count();
+    let mut out = String::new();
+    let mut begun = false;
+    for c in line.chars() {
+        let digit = u32::from(c).wrapping_sub(PALETTE);
+        match c {
+            BEGIN => begun = true,
+            END if whole => out.push_str("\x1b[0m"),
+            END => {}
+            _ if begun && digit < 16 => {
+                begun = false;
+                if whole {
+                    out.push_str(&format!("\x1b[3{digit}m"));
+                }
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_takes_no_room_in_a_table() {
+        let rows = |color| {
+            vec![vec![
+                "127.0.0.1:11123".to_owned(),
+                cell("falseticker", "31", color),
+            ]]
+        };
+        let columns = [("Server", Align::Left), ("Verdict", Align::Left)];
+        let page = Page {
+            width: Some(40),
+            ..Page::default()
+        };
+        let plain = table(&columns, &rows(false), &page);
+        let painted = table(&columns, &rows(true), &page);
+        assert!(
+            painted.contains("\x1b[31mfalseticker\x1b[0m"),
+            "{painted:?}"
+        );
+        let stripped = painted.replace("\x1b[31m", "").replace("\x1b[0m", "");
+        assert_eq!(stripped, plain);
+    }
 }

@@ -85,4 +85,11 @@ fn links_never_replace_a_file_that_is_not_a_link() {
     assert_eq!(ran.status, 73);
     ran.json();
     assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/bin/true", &file).unwrap();
+    assert_eq!(run(&["links", dir.path().to_str().unwrap()]).status, 73);
+    assert_eq!(
+        std::fs::read_link(&file).unwrap().to_str(),
+        Some("/bin/true")
+    );
 }

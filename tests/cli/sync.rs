@@ -181,15 +181,66 @@ fn the_time_limit_ends_name_look_ups_too() {
 #[test]
 fn an_absurd_offset_is_refused_unless_forced() {
     let mock = Mock::start(&["offset=2000", "offset=2000", "offset=2000"]);
-    let ran = dry(&mock, &[]);
-    let json = ran.json();
-    assert_eq!((ran.status, &json["action"]), (1, &"too_large".into()));
-    assert_eq!(json["findings"][0]["next"], "clockbox sync --force");
+    let json = dry(&mock, &[]).json();
+    assert_eq!(
+        (&json["action"], &json["changed"]),
+        (&"too_large".into(), &false.into())
+    );
+    // What is to be typed next keeps the servers.
+    let next = json["findings"][0]["next"].as_str().unwrap();
+    assert!(
+        next.contains(&mock.addresses[0]) && next.ends_with("--force"),
+        "{next}"
+    );
+    let real = powerless(&mock.args(&["sync", "--json"]));
+    assert_eq!(
+        (real.status, &real.json()["action"]),
+        (1, &"too_large".into())
+    );
     assert_eq!(dry(&mock, &["--force"]).json()["action"], "step");
     assert_eq!(
         dry(&mock, &["--max-offset", "3000"]).json()["action"],
         "step"
     );
+}
+
+#[test]
+fn a_server_has_one_vote_however_often_it_is_named() {
+    let mock = Mock::start(&["offset=9", ""]);
+    let (liar, honest) = (mock.addresses[0].as_str(), mock.addresses[1].as_str());
+    let again = liar.replace("127.0.0.1", "localhost");
+    let ran = run(&[
+        "sync",
+        "--dry-run",
+        "--json",
+        "-4",
+        liar,
+        liar,
+        &again,
+        honest,
+    ]);
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["action"]),
+        (1, &"no_majority".into()),
+        "{json}"
+    );
+    assert_eq!(json["packets"], 2);
+    assert!(
+        json["findings"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("one vote"),
+        "{json}"
+    );
+}
+
+#[test]
+fn a_path_longer_than_the_time_between_packets_is_no_fault() {
+    let mock = Mock::start(&["delay=0.8,offset=0.5"]);
+    let json = dry(&mock, &[]).json();
+    assert_eq!(verdicts(&json), ["selected"], "{json}");
+    assert!((offset(&json) - 0.5).abs() < 0.05, "{json}");
 }
 
 #[test]
@@ -230,6 +281,10 @@ fn malformed_arguments_give_one_clear_error_and_64() {
         &["--source-port", "65536", "x"],
         &["--step", "--slew", "x"],
         &["--config", "/x", "server"],
+        &["--max-error", "1", "x"],
+        &["-6", "127.0.0.1"],
+        &["-4", "::1"],
+        &["0.0.0.0"],
     ] {
         let ran = run(&[&["sync", "--dry-run"], words].concat());
         assert_eq!(

@@ -45,7 +45,11 @@ pub fn apply(
     let Some(result) = report.result else {
         return Ok(());
     };
-    let (offset, bound, jitter) = (result.offset_s, result.error_bound_s, result.jitter_s);
+    let (offset, bound, jitter) = (
+        result.offset_s,
+        result.error_bound_s,
+        result.jitter_s.unwrap_or(0.0),
+    );
     let decision = correction::decide(offset, bound, jitter, policy);
     let measured = report.text.clone();
     say(report, decision, offset, policy);
@@ -112,15 +116,18 @@ fn say(report: &mut SyncReport, decision: Correction, offset: f64, policy: &Poli
             )
         }
         Correction::Refuse => {
-            report.status = ExitStatus::NotHeld;
+            if !would {
+                report.status = ExitStatus::NotHeld;
+            }
+            let left = if would { "would be" } else { "was" };
             let limit = format::seconds(policy.max_offset);
             report.findings.push(
                 Finding::error("an offset this large is either a clock that was never set or servers that lie; compare with another clock first")
-                    .next("clockbox sync --force"),
+                    .next(super::again(&["--force"])),
             );
             (
                 Action::TooLarge,
-                format!("That is more than --max-offset ({limit}): the clock was left alone."),
+                format!("That is more than --max-offset ({limit}): the clock {left} left alone."),
             )
         }
     };
@@ -136,12 +143,15 @@ fn not_permitted(report: &mut SyncReport, measured: &str) {
     let (text, next) = if root {
         (
             "root without CAP_SYS_TIME: a container, or a unit with a bounding set; the clock is the host's to set",
-            "on the host: clockbox sync; or start the container with --cap-add SYS_TIME",
+            format!(
+                "on the host: {}; or start the container with --cap-add SYS_TIME",
+                super::again(&[])
+            ),
         )
     } else {
         (
             "setting the clock needs root, or the capability CAP_SYS_TIME",
-            "sudo clockbox sync",
+            format!("sudo {}", super::again(&[])),
         )
     };
     report.findings.push(Finding::error(text).next(next));

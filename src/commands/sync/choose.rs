@@ -85,6 +85,8 @@ pub struct Wanted<'a> {
 
 struct Read {
     sources: Vec<TimeSource>,
+    /// Lines that the daemon itself passes over.
+    findings: Vec<Finding>,
 }
 
 enum ReadFailure {
@@ -130,7 +132,8 @@ fn from_arguments(wanted: &Wanted<'_>) -> Result<Plan, Failure> {
         asked.push(pool(word, &target.host, target.port, POOL_SOURCES));
     }
     if asked.len() > MAX_SOURCES {
-        return Err(Failure::usage(format!("more than {MAX_SOURCES} servers")));
+        return Err(Failure::usage(format!("more than {MAX_SOURCES} servers"))
+            .hint("four to seven of different operators are enough for a vote"));
     }
     let origin = Origin {
         kind: OriginKind::Arguments,
@@ -227,7 +230,7 @@ fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
         .file_name()
         .and_then(|n| n.to_str())
         .unwrap_or_default();
-    let reader = reader_for(name);
+    let (reader, kind) = reader_for(name);
     match reader(text, &HostFiles::new(root)) {
         Ok(read) => plan(&shown, "named on the command line", read, ExitStatus::Data),
         Err(ReadFailure::Missing) => Err(Failure::new(
@@ -246,18 +249,22 @@ fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
         }
         Err(ReadFailure::Broken(what)) => Err(Failure::new(
             ExitStatus::Data,
-            format!("{shown} has errors:\n{what}"),
+            format!("{shown}, read as a {kind}, has errors:\n{what}"),
         )
         .target(shown)),
     }
 }
 
-/// The reader for a configuration by its file's name.
-fn reader_for(name: &str) -> Reader {
-    CONFIGURATIONS
-        .iter()
-        .find(|(path, _)| path.rsplit('/').next() == Some(name))
-        .map_or(read_chrony as Reader, |(_, reader)| *reader)
+/// The reader for a configuration by its file's name, and what it is read as: a chrony.conf unless
+/// the name says otherwise.
+fn reader_for(name: &str) -> (Reader, &'static str) {
+    if name.contains("timesyncd") {
+        (read_timesyncd, "timesyncd.conf")
+    } else if name.contains("ntp") && !name.contains("chrony") {
+        (read_ntp, "ntp.conf")
+    } else {
+        (read_chrony, "chrony.conf")
+    }
 }
 
 fn from_own_config(root: &Path) -> Result<Option<Plan>, Failure> {
@@ -319,7 +326,10 @@ fn read_ntp_as(path: &str, files: &HostFiles, dialect: Dialect) -> Result<Read, 
     if found.is_empty() {
         return checked(&loaded.diagnostics, &loaded.map, found);
     }
-    Ok(Read { sources: found })
+    Ok(Read {
+        sources: found,
+        findings: passed_over(&loaded.diagnostics, &loaded.map),
+    })
 }
 
 /// timesyncd's main file with its drop-ins when it is the machine's own; alone when it was named.
@@ -338,7 +348,10 @@ fn read_timesyncd(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
     if found.is_empty() {
         return checked(&loaded.diagnostics, &loaded.map, found);
     }
-    Ok(Read { sources: found })
+    Ok(Read {
+        sources: found,
+        findings: passed_over(&loaded.diagnostics, &loaded.map),
+    })
 }
 
 fn unreadable(error: &ReadError) -> ReadFailure {
@@ -359,16 +372,39 @@ fn checked(
         .cloned()
         .collect();
     if errors.is_empty() {
-        return Ok(Read { sources });
+        return Ok(Read {
+            sources,
+            findings: Vec::new(),
+        });
     }
     Err(ReadFailure::Broken(
         diagnostic::render_all(&errors, map).trim_end().to_owned(),
     ))
 }
 
+/// The lines that could not be read, for a daemon that goes on without them: the first few.
+fn passed_over(diagnostics: &[diagnostic::Diagnostic], map: &SourceMap) -> Vec<Finding> {
+    let errors: Vec<_> = diagnostics.iter().filter(|d| d.is_error()).collect();
+    let say = |d: &&diagnostic::Diagnostic| {
+        let at = map.origin(d.span);
+        Finding::warning(format!(
+            "{}:{}:{}: {}; the line is passed over, as the daemon does",
+            at.file, at.line, at.column, d.message
+        ))
+    };
+    let mut found: Vec<Finding> = errors.iter().take(5).map(say).collect();
+    if errors.len() > found.len() {
+        found.push(Finding::warning(format!(
+            "and {} more such lines",
+            errors.len() - found.len()
+        )));
+    }
+    found
+}
+
 /// The plan that a configuration's sources make; what cannot be asked in this way is said.
 fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan, Failure> {
-    let mut findings = Vec::new();
+    let mut findings = read.findings;
     let mut asked = Vec::new();
     let regular: Vec<&TimeSource> = read.sources.iter().filter(|s| !s.fallback).collect();
     let chosen = if regular.is_empty() {
@@ -385,7 +421,7 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
                 source.name
             ))),
             None => asked.push(Asked {
-                name: source.name.clone(),
+                name: with_port(&source.name, source.port),
                 hosts: vec![source.name.clone()],
                 port: source.port,
                 pool: (source.kind == Kind::Pool).then(|| {
@@ -398,7 +434,13 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
         }
     }
     asked.dedup();
-    asked.truncate(MAX_SOURCES);
+    if asked.len() > MAX_SOURCES {
+        let (all, most) = (asked.len(), MAX_SOURCES);
+        findings.push(Finding::warning(format!(
+            "{path} has {all} servers: the first {most} are asked, more make no vote better"
+        )));
+        asked.truncate(MAX_SOURCES);
+    }
     if asked.is_empty() {
         let why: Vec<String> = findings
             .into_iter()
@@ -421,6 +463,15 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
         findings,
         patience: None,
     })
+}
+
+/// A server as it would be typed: with its port where that is not 123.
+fn with_port(host: &str, port: u16) -> String {
+    match (port, host.contains(':')) {
+        (123, _) => host.to_owned(),
+        (_, true) => format!("[{host}]:{port}"),
+        (_, false) => format!("{host}:{port}"),
+    }
 }
 
 fn unusable(source: &TimeSource) -> Option<&'static str> {

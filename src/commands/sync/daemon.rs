@@ -270,7 +270,7 @@ fn report(
         let outcome = Outcome {
             offset_s: tracking.correction_s,
             error_bound_s: bound,
-            jitter_s: tracking.rms_offset_s,
+            jitter_s: Some(tracking.rms_offset_s),
             truechimers,
             voters,
         };
@@ -381,7 +381,7 @@ fn correct(
             );
             report.findings.push(
                 Finding::error("an offset this large is either a clock that was never set or servers that lie; compare with another clock first")
-                    .next("clockbox sync --force"),
+                    .next(super::again(&["--force"])),
             );
         }
     }

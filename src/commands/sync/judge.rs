@@ -52,7 +52,7 @@ pub fn report(plan: &Plan, measured: &Measured) -> SyncReport {
     let result = agreed.as_ref().map(|a| sync::Result {
         offset_s: a.offset,
         error_bound_s: a.bound,
-        jitter_s: a.jitter,
+        jitter_s: (voters.len() > 1 || a.jitter > 0.0).then_some(a.jitter),
         truechimers: count(a.truechimers),
         voters: count(voters.len()),
     });
@@ -63,6 +63,12 @@ pub fn report(plan: &Plan, measured: &Measured) -> SyncReport {
         (None, true) => (Action::NoAnswer, ExitStatus::Unknown),
     };
     let mut findings = plan.findings.clone();
+    for (asked, address) in &measured.duplicates {
+        let name = &plan.asked[*asked].name;
+        findings.push(Finding::warning(format!(
+            "{name} is {address}, which is asked already: a server has one vote, however often it is named"
+        )));
+    }
     findings.extend(wait_finding(measured, &rows));
     let mut report = SyncReport {
         origin: plan.origin.clone(),
@@ -102,6 +108,7 @@ fn verdict(report: &SyncReport) -> String {
             let direction = if result.offset_s >= 0.0 { "behind" } else { "ahead" };
             let who = match (result.truechimers, result.voters) {
                 (1, 1) => "The only server that answered says".to_owned(),
+                (2, 2) => "Both servers that answered agree".to_owned(),
                 (all, voters) if all == voters => format!("All {all} servers that answered agree"),
                 (some, voters) => format!("{some} of {voters} servers that answered agree"),
             };
@@ -132,7 +139,7 @@ fn wait_finding(measured: &Measured, rows: &[SourceRow]) -> Option<Finding> {
         }
         Finish::TimedOut => Some(
             Finding::warning(format!("the time ran out after {}", seconds(measured.took)))
-                .next("clockbox sync --timeout 30 …"),
+                .next(super::again(&["--timeout", "30"])),
         ),
         _ => None,
     }

@@ -37,6 +37,8 @@ pub struct Measured {
     pub addresses: Vec<SocketAddr>,
     /// Names that gave no address: the index in what was asked, and why.
     pub unresolved: Vec<(usize, String)>,
+    /// Names of servers that are asked already under another: the index, and the address.
+    pub duplicates: Vec<(usize, SocketAddr)>,
     /// Why it is over.
     pub finish: Finish,
     /// How long it took, seconds.
@@ -67,6 +69,7 @@ struct Measurement<'a> {
     found: Vec<Vec<IpAddr>>,
     waiting: Vec<usize>,
     unresolved: Vec<(usize, String)>,
+    duplicates: Vec<(usize, SocketAddr)>,
 }
 
 /// Asks them all.
@@ -91,6 +94,7 @@ pub fn measure(asked: &[Asked], terms: Terms, context: &Context) -> Result<Measu
         found: vec![Vec::new(); asked.len()],
         waiting: vec![0; asked.len()],
         unresolved: Vec::new(),
+        duplicates: Vec::new(),
     };
     let start = clock::monotonic();
     m.begin();
@@ -109,6 +113,7 @@ pub fn measure(asked: &[Asked], terms: Terms, context: &Context) -> Result<Measu
         asked: m.of_source,
         addresses: m.addresses,
         unresolved: m.unresolved,
+        duplicates: m.duplicates,
         finish,
     })
 }
@@ -149,7 +154,7 @@ impl Measurement<'_> {
                     .filter(|s| s.chosen.is_some())
                     .count();
                 let all = self.probe.sources.len() + self.lookups.under_way();
-                context.progress(&format!("asking {all} servers, {answered} have answered"));
+                context.progress(&format!("{answered} of {all} servers have answered"));
             }
             self.wait(now)?;
             while let Some((index, answer)) = self.lookups.take() {
@@ -221,12 +226,24 @@ impl Measurement<'_> {
 
     fn add(&mut self, index: usize, addresses: &[IpAddr]) {
         let asked = &self.asked[index];
-        let near: Vec<bool> = addresses.iter().map(|a| is_near(*a)).collect();
+        let mut fresh = Vec::new();
+        for address in addresses {
+            let whole = socket_address(*address, &asked.hosts, asked.port);
+            // A server has one vote, however often it is named.
+            if self.addresses.contains(&whole) {
+                self.duplicates.push((index, whole));
+            } else if !fresh.contains(&whole) {
+                fresh.push(whole);
+            }
+        }
+        if fresh.is_empty() {
+            return;
+        }
+        let near: Vec<bool> = fresh.iter().map(|a| is_near(a.ip())).collect();
         self.probe.add(&near);
         self.of_source.push(index);
-        for address in addresses {
-            self.addresses
-                .push(socket_address(*address, &asked.hosts, asked.port));
+        for address in fresh {
+            self.addresses.push(address);
             self.sockets.push(None);
         }
     }

@@ -17,6 +17,7 @@ use super::page::ManPage;
 use crate::engine::correction::Policy;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::report::sync::OriginKind;
 use crate::report::sync::SyncReport;
 use crate::sys::clock;
 use choose::Wanted;
@@ -44,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Sources")]
     samples: u32,
     /// Seconds after which everything ends, name look-ups included [default: 10, with --wait 300]
-    #[arg(long, value_name = "S", value_parser = positive_seconds, help_heading = "Sources")]
+    #[arg(long, value_name = "S", value_parser = positive_seconds, help_heading = "Sources", allow_negative_numbers = true)]
     timeout: Option<f64>,
     /// Ask from this UDP port instead of a random one
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Sources")]
@@ -58,14 +59,14 @@ pub struct Args {
     /// Wait until the daemon that runs has put the clock right; measures and changes nothing
     #[arg(long, help_heading = "Waiting", conflicts_with_all = ["servers", "pool", "config", "dry_run", "step", "slew", "force", "rtc"])]
     wait: bool,
-    /// The error in seconds that is good enough to end the wait
-    #[arg(long, value_name = "S", default_value = "1", value_parser = positive_seconds, help_heading = "Waiting", requires = "wait")]
-    max_error: f64,
+    /// The error in seconds that is good enough to end the wait [default: 1]
+    #[arg(long, value_name = "S", value_parser = positive_seconds, help_heading = "Waiting", allow_negative_numbers = true)]
+    max_error: Option<f64>,
     /// Only measure, and say what would be done; needs no privilege
     #[arg(long, alias = "check", help_heading = "Setting the clock")]
     dry_run: bool,
     /// Offsets of this many seconds and more are stepped, smaller ones slewed
-    #[arg(long, value_name = "S", default_value = "0.128", value_parser = seconds, help_heading = "Setting the clock")]
+    #[arg(long, value_name = "S", default_value = "0.128", value_parser = seconds, allow_negative_numbers = true, help_heading = "Setting the clock")]
     step_threshold: f64,
     /// Step, whatever the offset
     #[arg(long, help_heading = "Setting the clock", conflicts_with = "slew")]
@@ -74,7 +75,7 @@ pub struct Args {
     #[arg(long, help_heading = "Setting the clock")]
     slew: bool,
     /// Refuse larger offsets, in seconds
-    #[arg(long, value_name = "S", default_value = "1000", value_parser = seconds, help_heading = "Setting the clock")]
+    #[arg(long, value_name = "S", default_value = "1000", value_parser = seconds, allow_negative_numbers = true, help_heading = "Setting the clock")]
     max_offset: f64,
     /// Set the clock whatever the offset
     #[arg(long, help_heading = "Setting the clock")]
@@ -109,7 +110,13 @@ impl Command for Args {
         let limit = self.timeout.unwrap_or(if self.wait { 300.0 } else { 10.0 });
         let deadline = start.plus_seconds(limit);
         if self.wait {
-            return wait::wait(self.max_error, deadline, context);
+            return wait::wait(self.max_error.unwrap_or(1.0), deadline, context);
+        }
+        if self.max_error.is_some() {
+            return Err(
+                Failure::usage("--max-error says when a wait is over: it needs --wait")
+                    .hint("clockbox sync --wait --max-error 0.05"),
+            );
         }
         let wanted = Wanted {
             servers: &self.servers,
@@ -127,6 +134,9 @@ impl Command for Args {
         let mut plans = choose::plans(&wanted, Path::new("/"))?
             .into_iter()
             .peekable();
+        if let Some(plan) = plans.peek() {
+            self.fits_family(plan)?;
+        }
         let mut findings = Vec::new();
         let (plan, measured) = loop {
             let Some(plan) = plans.next() else {
@@ -157,6 +167,35 @@ impl Command for Args {
 }
 
 impl Args {
+    /// An address of the one family, when the other was asked for, is a slip.
+    fn fits_family(&self, plan: &choose::Plan) -> Result<(), Failure> {
+        let wrong = |host: &&String| {
+            host.parse::<std::net::IpAddr>()
+                .is_ok_and(|a| (a.is_ipv6() && self.ipv4) || (a.is_ipv4() && self.ipv6))
+        };
+        let named = plan.origin.kind == OriginKind::Arguments;
+        match plan
+            .asked
+            .iter()
+            .flat_map(|a| &a.hosts)
+            .find(wrong)
+            .filter(|_| named)
+        {
+            Some(host) => {
+                let (is, only) = if self.ipv4 {
+                    ("IPv6", "-4")
+                } else {
+                    ("IPv4", "-6")
+                };
+                Err(Failure::usage(format!(
+                    "{host} is an {is} address, but {only} leaves those out"
+                ))
+                .hint(format!("leave {only} out, or name another server")))
+            }
+            None => Ok(()),
+        }
+    }
+
     const fn policy(&self) -> Policy {
         Policy {
             step_threshold: self.step_threshold,
@@ -181,6 +220,42 @@ impl Args {
     }
 }
 
+/// This very command again, with more words: what to type next. An option among them replaces the
+/// one that was given.
+#[must_use]
+pub fn again(more: &[&str]) -> String {
+    let typed = crate::sys::host::arguments();
+    let typed: Vec<String> = typed
+        .iter()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let mut words = vec!["clockbox".to_owned(), "sync".to_owned()];
+    let mut typed = typed.into_iter().peekable();
+    let mut command = false;
+    while let Some(word) = typed.next() {
+        if (word == "sync" && !command) || word == "--json" {
+            command |= word == "sync";
+        } else if more.first() == Some(&word.as_str()) {
+            // Its value goes with it.
+            typed.next_if(|_| more.len() > 1);
+        } else {
+            words.push(quoted(&word));
+        }
+    }
+    words.extend(more.iter().map(|word| (*word).to_owned()));
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,[]".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 const PAGE: ManPage = ManPage {
     examples: &[
         (
@@ -197,7 +272,7 @@ const PAGE: ManPage = ManPage {
         ),
         (
             "The offset for a script",
-            "clockbox sync --dry-run --json | jq .result.offset_s",
+            "clockbox sync --dry-run --json | jq -e .result.offset_s",
         ),
         (
             "A task of Ansible",
@@ -231,9 +306,12 @@ const PAGE: ManPage = ManPage {
         ),
         (
             ExitStatus::NotHeld,
-            "the clock was not set: no majority agrees, the offset is larger than --max-offset, or another daemon holds the clock",
+            "the clock was not set: no majority agrees, the offset is larger than --max-offset, or another daemon holds the clock; with --wait: the time ran out before the clock was right",
         ),
-        (ExitStatus::Unknown, "no server gave a usable answer"),
+        (
+            ExitStatus::Unknown,
+            "no server gave a usable answer; with --wait: no daemon runs that can be asked",
+        ),
         (ExitStatus::Unavailable, "every server refuses this machine"),
         (
             ExitStatus::NoPermission,

@@ -2,6 +2,8 @@
 
 use crate::conf::address;
 use crate::exit::Failure;
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
 
 /// What to ask: the host as written and the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,23 @@ impl Target {
                 "give a host name, an IPv4 or an IPv6 address, with :PORT if it is not 123".into()
             });
             return Err(refuse(word, &flaw.message, from, to).hint(hint));
+        }
+        if let Ok(address) = host.parse::<IpAddr>()
+            && (address.is_unspecified() || address.is_multicast() || is_broadcast(address))
+        {
+            let to = start + host.len();
+            return Err(refuse(word, "that is no server's own address", start, to)
+                .hint("give the address or the name of one server"));
+        }
+        if host
+            .parse::<Ipv6Addr>()
+            .is_ok_and(|a| a.is_unicast_link_local())
+        {
+            let to = start + host.len();
+            return Err(
+                refuse(word, "a link-local address needs its interface", start, to)
+                    .hint(format!("add it: {host}%eth0")),
+            );
         }
         Ok(Self {
             host: host.to_owned(),
@@ -82,8 +101,17 @@ fn parse_port(word: &str, port: &str) -> Result<u16, Failure> {
     }
 }
 
+fn is_broadcast(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(v4) if v4.is_broadcast())
+}
+
 /// A usage error with the word and a caret under what is wrong in it.
 fn refuse(word: &str, message: &str, from: usize, to: usize) -> Failure {
+    /// A longer word is not shown whole.
+    const SHOWN: usize = 120;
+    if word.chars().count() > SHOWN {
+        return Failure::usage(format!("{message}: {}", address::shown(word)));
+    }
     let before = word.get(..from).map_or(0, |head| head.chars().count());
     let length = word
         .get(from..to)
@@ -149,6 +177,11 @@ mod tests {
             "12.34.5.800/32",
             "fe80::1%",
             "host:12three",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "[ff02::1]:123",
+            "fe80::1",
             "\u{1b}[31m",
             "ntp.example.com:99999999999999999999",
         ] {

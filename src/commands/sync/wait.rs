@@ -4,39 +4,34 @@
 
 use super::daemon;
 use crate::commands::Context;
+use crate::commands::sources::gather;
+use crate::commands::sources::observed::Observed;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
-use crate::proto::cmdmon::reply::Reply;
-use crate::proto::cmdmon::request::Request;
 use crate::report::finding::Finding;
 use crate::report::format::seconds;
 use crate::report::sync::Action;
+use crate::report::sync::DaemonRow;
 use crate::report::sync::Origin;
 use crate::report::sync::OriginKind;
 use crate::report::sync::Result as Outcome;
 use crate::report::sync::SyncReport;
 use crate::sys;
-use crate::sys::cmdmon::CHRONY_SOCKETS;
-use crate::sys::cmdmon::CLOCKBOX_SOCKET;
-use crate::sys::cmdmon::Client;
-use crate::sys::daemons;
-use crate::sys::daemons::Kind;
-use crate::sys::daemons::Running;
-use crate::sys::timex;
 use crate::time::Monotonic;
-use std::path::Path;
 
 /// Seconds between two looks.
 const PAUSE: f64 = 0.2;
 
-/// What a look at the daemon said.
-#[derive(Clone, Debug)]
+/// What a look at the daemons said.
+#[derive(Clone, Debug, Default)]
 struct Look {
-    daemon: Option<Running>,
+    daemon: Option<DaemonRow>,
     /// What is still to be corrected, where the daemon tells.
     offset: f64,
     /// The error bound, when the daemon says that it is synchronised.
     error: Option<f64>,
+    /// Whether a daemon tells anything at all.
+    told: bool,
     /// What is in the way, in words.
     why: String,
 }
@@ -44,11 +39,11 @@ struct Look {
 /// Waits until the error is at most `max_error` seconds, or the deadline.
 ///
 /// # Errors
-/// When the kernel does not tell its clock's state.
+/// None so far: what cannot be seen is said in the report.
 pub fn wait(max_error: f64, deadline: Monotonic, context: &Context) -> Result<SyncReport, Failure> {
     let start = sys::clock::monotonic();
     loop {
-        let look = look(daemon::patience(deadline))?;
+        let look = look(daemon::patience(deadline));
         let right = look.error.is_some_and(|error| error <= max_error);
         let now = sys::clock::monotonic();
         if right || now >= deadline {
@@ -60,100 +55,56 @@ pub fn wait(max_error: f64, deadline: Monotonic, context: &Context) -> Result<Sy
     }
 }
 
-fn look(patience: f64) -> Result<Look, Failure> {
-    let running = daemons::running().unwrap_or_default();
-    let steering = |d: &&Running| d.kind.disciplines();
-    let holder = daemons::holding_clock(&running).first().copied();
-    let Some(daemon) = holder.or_else(|| running.iter().find(steering)) else {
-        let why = "no time daemon runs".to_owned();
-        return Ok(Look {
-            daemon: None,
-            offset: 0.0,
-            error: None,
-            why,
-        });
+/// Asks every daemon in its own way. Those that may set the clock count; where none may, whoever
+/// tells something of it does (chronyd with -x follows without correcting).
+fn look(patience: f64) -> Look {
+    let gathered = gather::local(patience);
+    let steers = |o: &&Observed| o.daemon.holds_clock != Some(false);
+    let rows: Vec<&Observed> = match gathered.observed.iter().any(|o| steers(&o)) {
+        true => gathered.observed.iter().filter(steers).collect(),
+        false => gathered.observed.iter().collect(),
     };
-    let look = match daemon.kind {
-        Kind::Chronyd => by_socket(daemon, CHRONY_SOCKETS, patience),
-        Kind::Clockbox => by_socket(daemon, &[CLOCKBOX_SOCKET], patience),
-        _ => by_kernel(daemon)?,
+    let bound = |o: &&Observed| {
+        let d = &o.daemon;
+        let follows = d.synchronised == Some(true) && d.leap.as_deref() != Some("unsynchronised");
+        follows.then_some(d.max_error_s?)
     };
-    Ok(Look {
-        daemon: Some(daemon.clone()),
-        ..look
-    })
-}
-
-fn by_socket(daemon: &Running, sockets: &[&str], patience: f64) -> Look {
-    let name = daemon.kind.word();
-    let silent = |why: String| Look {
-        daemon: None,
-        offset: 0.0,
-        error: None,
-        why,
-    };
-    let mut client = match Client::local(sockets, patience) {
-        Ok(client) => client,
-        Err(e) => return silent(format!("{name} runs but cannot be asked: {e}")),
-    };
-    match client.ask(&Request::Tracking) {
-        Ok(Reply::Tracking(t)) if t.synchronised() => {
-            let error = t.correction_s.abs() + t.root_dispersion_s + t.root_delay_s / 2.0;
-            let why = format!(
-                "{name} is synchronised, its error is within {}",
-                seconds(error)
-            );
-            Look {
-                daemon: None,
-                offset: t.correction_s,
-                error: Some(error),
-                why,
-            }
-        }
-        Ok(_) => silent(format!("{name} is not synchronised to any source yet")),
-        Err(e) => silent(format!("{name} runs but does not answer: {e}")),
-    }
-}
-
-/// Daemons without a socket that is read here: the kernel's error bound, which grows while nobody
-/// updates it, together with what the daemon leaves behind when it has set the clock.
-fn by_kernel(daemon: &Running) -> Result<Look, Failure> {
-    let kernel = timex::read()?;
-    let name = daemon.kind.word();
-    let offset = kernel.offset + kernel.slew_left;
-    // timesyncd publishes an error of zero: its word is the file, its bound is not known better
-    // than what it accepts of a server (RootDistanceMaxSec=, 5 s).
-    if daemon.kind == Kind::Timesyncd {
-        let set = sys::files::exists(Path::new("/run/systemd/timesync/synchronized"));
-        let error = (set && kernel.synchronised()).then(|| kernel.max_error + offset.abs());
-        let why = if set {
-            "has set the clock"
-        } else {
-            "has not set the clock yet"
+    let best = rows.iter().copied().min_by(|a, b| {
+        let worth = |o: &&Observed| bound(o).unwrap_or(f64::INFINITY);
+        let known = |o: &Observed| o.daemon.synchronised.is_none();
+        worth(a).total_cmp(&worth(b)).then(known(a).cmp(&known(b)))
+    });
+    let Some(best) = best else {
+        return Look {
+            why: "no time daemon runs".to_owned(),
+            ..Look::default()
         };
-        return Ok(Look {
-            daemon: None,
-            offset,
-            error,
-            why: format!("{name} {why}"),
-        });
-    }
-    let error = kernel
-        .synchronised()
-        .then(|| kernel.max_error + offset.abs());
-    let why = match error {
-        Some(error) => format!(
+    };
+    let daemon = &best.daemon;
+    let (name, error) = (daemon.name.as_str(), bound(&best));
+    let why = match (error, &daemon.problem) {
+        (Some(error), _) => format!(
             "{name} is synchronised, its error is within {}",
             seconds(error)
         ),
-        None => format!("{name} has not told the kernel yet that it is synchronised"),
+        (None, Some(problem)) if daemon.synchronised.is_none() => {
+            format!("{name} runs but cannot be asked: {problem}")
+        }
+        (None, _) if daemon.synchronised == Some(true) => {
+            format!("{name} is synchronised, but does not tell how far off it may be")
+        }
+        (None, _) => format!("{name} is not synchronised to any source yet"),
     };
-    Ok(Look {
-        daemon: None,
-        offset,
+    Look {
+        daemon: daemon.pid.map(|pid| DaemonRow {
+            name: daemon.name.clone(),
+            pid,
+        }),
+        offset: daemon.offset_s.unwrap_or(0.0),
         error,
+        told: daemon.synchronised.is_some(),
         why,
-    })
+    }
 }
 
 fn report(look: &Look, right: bool, max_error: f64, took: f64) -> SyncReport {
@@ -167,7 +118,7 @@ fn report(look: &Look, right: bool, max_error: f64, took: f64) -> SyncReport {
             ExitStatus::Done,
             format!(
                 "{} has this clock right within {} (wanted: {limit}).",
-                d.kind.word(),
+                d.name,
                 seconds(error)
             ),
         ),
@@ -175,13 +126,17 @@ fn report(look: &Look, right: bool, max_error: f64, took: f64) -> SyncReport {
             ExitStatus::NotHeld,
             format!(
                 "{} is synchronised, but after {} only within {} (wanted: {limit}).",
-                d.kind.word(),
+                d.name,
                 seconds(took),
                 seconds(error)
             ),
         ),
         (Some(_), None) => (
-            ExitStatus::NotHeld,
+            if look.told {
+                ExitStatus::NotHeld
+            } else {
+                ExitStatus::Unknown
+            },
             format!("Not synchronised after {}: {}.", seconds(took), look.why),
         ),
     };
@@ -202,20 +157,20 @@ fn report(look: &Look, right: bool, max_error: f64, took: f64) -> SyncReport {
             path: None,
             reason: look.daemon.as_ref().map_or_else(
                 || "none: waiting for whichever daemon runs".to_owned(),
-                |d| format!("those of {} (process {})", d.kind.word(), d.pid),
+                |d| format!("those of {} (process {})", d.name, d.pid),
             ),
         },
         sources: Vec::new(),
         result: look.error.map(|error| Outcome {
             offset_s: look.offset,
             error_bound_s: error,
-            jitter_s: 0.0,
+            jitter_s: None,
             truechimers: 0,
             voters: 0,
         }),
         action: Action::None,
         text,
-        daemon: look.daemon.as_ref().map(daemon::row),
+        daemon: look.daemon.clone(),
         before: None,
         after: None,
         rtc: None,

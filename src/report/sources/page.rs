@@ -14,6 +14,7 @@ use crate::report::format::seconds;
 use crate::report::format::signed_seconds;
 use crate::report::format::wrap;
 use crate::report::table::Align;
+use crate::report::table::cell;
 use crate::report::table::table;
 
 /// From this width on the columns that are not needed every day are shown too.
@@ -143,7 +144,7 @@ fn rows(sources: &[SourceRow], several: bool, page: &Page) -> String {
         .map(|s| {
             let mut row = vec![
                 s.state.mark().to_owned(),
-                paint(s.state.word(), s.state.color(), page.color),
+                cell(s.state.word(), s.state.color(), page.color),
                 s.title().to_owned(),
                 or_dash(s.stratum, |n| n.to_string()),
                 or_dash(s.poll_interval_s, age),
