@@ -558,6 +558,7 @@ fn follow(
             )));
         }
     }
+    report.findings.extend(later_options(wanted, place.kind));
     if wanted.mode == Mode::Remove {
         context.progress_done();
         report.text = format!(
@@ -587,6 +588,44 @@ fn follow(
     }
     somebody_answered(&mut report, &silent, place.kind);
     Ok(report)
+}
+
+/// Options that the control protocol carries for us; the others wait for the daemon's next start.
+const LIVE_OPTIONS: &[&str] = &[
+    "iburst",
+    "burst",
+    "prefer",
+    "noselect",
+    "trust",
+    "xleave",
+    "nts",
+    "minpoll",
+    "maxpoll",
+    "version",
+    "maxsources",
+    "key",
+    "ntsport",
+    "offset",
+    "port",
+    "ipv4",
+    "ipv6",
+];
+
+fn later_options(wanted: &Wanted<'_>, kind: Kind) -> Option<Finding> {
+    let named = wanted.options.split_whitespace();
+    let later: Vec<&str> = named
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()))
+        .filter(|word| !LIVE_OPTIONS.contains(word))
+        .collect();
+    let live = matches!(kind, Kind::Chronyd | Kind::Clockbox);
+    (live && !later.is_empty()).then(|| {
+        Finding::warning(format!(
+            "{} takes effect at the next start of {}: the running one was told the rest",
+            later.join(", "),
+            kind.word()
+        ))
+        .next(super::findings::restart(kind.word()))
+    })
 }
 
 /// What is said when it worked, for some of them at least.
@@ -658,5 +697,24 @@ fn tell(place: &Place, old: &[TimeSource], new: &[TimeSource]) -> Result<String,
     match apply::live(&sockets, old, new, 3.0) {
         Ok(()) => Ok("told through its control socket".to_owned()),
         Err(failure) => apply::restart(place.kind).map_err(|_| failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_the_running_daemon_was_not_told_are_named() {
+        let wanted = |options| Wanted {
+            hosts: &[],
+            pool: false,
+            options,
+            mode: Mode::Replace,
+        };
+        let told = later_options(&wanted("iburst maxdelay 0.1 minpoll 4"), Kind::Chronyd).unwrap();
+        assert!(told.text.starts_with("maxdelay takes effect"), "{told:?}");
+        assert_eq!(later_options(&wanted("iburst key 5"), Kind::Chronyd), None);
+        assert_eq!(later_options(&wanted("maxdelay 1"), Kind::Ntpd), None);
     }
 }
