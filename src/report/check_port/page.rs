@@ -333,15 +333,16 @@ fn firewall(out: &mut String, here: &Here, page: &Page) {
             unread.join("; ")
         ),
     };
-    let untouched = !here.passages.is_empty() && here.passages.iter().all(|p| p.rule.is_none());
-    if untouched {
-        let end = "no rule touches NTP, in either direction";
-        let text = format!("{}: {end}", text.trim_end_matches(':'));
-        let _ = writeln!(out, "\n{}", wrap(&text, page.width, 0));
-    } else {
-        let _ = writeln!(out, "\n{}", wrap(&text, page.width, 0));
-    }
-    if !untouched && !here.passages.is_empty() {
+    let bare = text.trim_end_matches(':');
+    let untouched = here.passages.iter().all(|p| p.rule.is_none());
+    let text = match (read.is_empty(), here.passages.is_empty(), untouched) {
+        (true, ..) => text,
+        (_, true, _) => format!("{bare}: no interface but loopback is up"),
+        (_, _, true) => format!("{bare}: no rule touches NTP, in either direction"),
+        _ => text,
+    };
+    let _ = writeln!(out, "\n{}", wrap(&text, page.width, 0));
+    if !untouched {
         out.push_str(&passages(&here.passages, page));
     }
     for manager in &here.managers {
