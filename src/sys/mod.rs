@@ -54,6 +54,8 @@ pub mod nts_ke;
 pub mod probe;
 pub mod proc_age;
 pub mod proc_net;
+pub mod owner;
+pub mod package;
 pub mod process;
 pub mod processes;
 pub mod ptp;
