@@ -1,6 +1,6 @@
 //! The time sources of a configuration, whatever daemon it is for, in one form.
 //!
-//! [`fn@chrony`], [`fn@ntp`] and [`fn@timesyncd`] turn what their parsers read into [`TimeSource`]s, in the
+//! [`chrony`], [`ntp`] and [`timesyncd`] turn what their parsers read into [`TimeSource`]s, in the
 //! order of the file.
 
 use crate::conf::chrony;
