@@ -11,6 +11,7 @@ use crate::commands::generate::Leaf;
 use crate::commands::links;
 use crate::commands::sources;
 use crate::commands::status;
+use crate::commands::migrate_ntpd;
 use crate::commands::sync;
 use crate::commands::timezone;
 use crate::exit::ExitStatus;
@@ -85,6 +86,7 @@ enum Applet {
     Sources(sources::Args),
     Status(status::Args),
     Links(links::Args),
+    MigrateNtpd(migrate_ntpd::Args),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -104,6 +106,7 @@ pub fn leaves() -> Vec<Leaf> {
         Leaf::of::<sources::set::UnsetArgs>(&["sources", "unset"]),
         Leaf::of::<status::Args>(&["status"]),
         Leaf::of::<links::Args>(&["links"]),
+        Leaf::of::<migrate_ntpd::Args>(&["migrate-ntpd"]),
     ]
 }
 
@@ -125,6 +128,7 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
         },
         Applet::Status(args) => execute(args, context),
         Applet::Links(args) => execute(args, context),
+        Applet::MigrateNtpd(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,
             Err(failure) => context.fail(&failure, "generate"),

@@ -9,6 +9,7 @@ pub mod format;
 pub mod links;
 pub mod sources;
 pub mod status;
+pub mod migrate_ntpd;
 pub mod sync;
 pub mod table;
 pub mod timezone;
