@@ -1,11 +1,17 @@
 //! Everything that describes the old daemon, read from a machine, an image or a single file:
 //! ntp.conf with what it includes, keys, drift, step-tickers, the service's options.
 
+use super::Kind;
 use super::tree::Tree;
+use crate::conf::convert::Conversion;
 use crate::conf::convert::command_line;
+use crate::conf::convert::convert;
 use crate::conf::convert::input::CommandLine;
 use crate::conf::convert::input::Companion;
 use crate::conf::convert::input::Input;
+use crate::conf::convert::input::Policy;
+use crate::conf::convert::input::Target;
+use crate::conf::convert::openntpd;
 use crate::conf::files::Files as _;
 use crate::conf::files::ReadError;
 use crate::conf::ntp;
@@ -13,6 +19,7 @@ use crate::conf::ntp::Body;
 use crate::conf::ntp::Dialect;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::sys;
 
 /// The old daemon.
 #[derive(Clone, Debug)]
@@ -22,8 +29,38 @@ pub(super) struct Old {
     /// Its configuration.
     pub(super) conf: String,
     /// All that was read.
-    pub(super) input: Input,
+    pub(super) source: Source,
 }
+
+/// What was read, by the syntax it has.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// ntp.conf with all that belongs to it.
+    Ntp(Box<Input>),
+    /// OpenNTPD's ntpd.conf and its drift file.
+    Openntpd(Vec<u8>, Option<Companion>),
+}
+
+impl Old {
+    /// The conversion.
+    pub(super) fn convert(&self, target: &Target, policy: Policy) -> Conversion {
+        match &self.source {
+            Source::Ntp(input) => convert(input, target, policy),
+            Source::Openntpd(bytes, drift) => {
+                openntpd::convert(&self.conf, bytes, drift.as_ref(), target, policy)
+            }
+        }
+    }
+}
+
+/// Where OpenNTPD's configuration is.
+const OPENNTPD: &[&str] = &["/etc/openntpd/ntpd.conf", "/etc/ntpd.conf"];
+/// Where its drift file is.
+const OPENNTPD_DRIFT: &[&str] = &[
+    "/var/lib/openntpd/db/ntpd.drift",
+    "/var/lib/openntpd/ntpd.drift",
+    "/var/db/ntpd.drift",
+];
 
 /// Where configurations are, the first that is there counts.
 const CONFS: &[(&str, Dialect)] = &[
@@ -56,7 +93,12 @@ const DHCP: &[&str] = &[
 ];
 
 /// Reads a single file and what it names.
-pub(super) fn from_file(tree: &Tree, path: &str, dialect: Option<Dialect>) -> Result<Old, Failure> {
+pub(super) fn from_file(tree: &Tree, path: &str, kind: Option<Kind>) -> Result<Old, Failure> {
+    let open = path.contains("openntpd") || path.rsplit('/').next() == Some("ntpd.conf");
+    if kind.map_or(open, |kind| kind == Kind::Openntpd) {
+        return open_ntpd(tree, path);
+    }
+    let dialect = kind.and_then(Kind::dialect);
     let dialect = dialect.unwrap_or_else(|| guess(tree, path));
     let conf = load(tree, path, dialect)?;
     let mut input = Input::new(conf);
@@ -64,12 +106,49 @@ pub(super) fn from_file(tree: &Tree, path: &str, dialect: Option<Dialect>) -> Re
     Ok(Old {
         name: name(dialect),
         conf: path.to_owned(),
-        input,
+        source: Source::Ntp(Box::new(input)),
+    })
+}
+
+/// Reads OpenNTPD's configuration.
+fn open_ntpd(tree: &Tree, path: &str) -> Result<Old, Failure> {
+    let Some(bytes) = tree.content(path)? else {
+        return Err(Failure::new(
+            ExitStatus::NoInput,
+            format!("read {path}: no such file or directory"),
+        )
+        .hint("name the file: clockbox migrate-ntpd --from FILE --output DIR")
+        .target(path));
+    };
+    if bytes.contains(&0) || bytes.len() > 1 << 20 {
+        return Err(Failure::new(
+            ExitStatus::Data,
+            format!("{path}: binary or larger than 1 MiB, not a configuration"),
+        )
+        .hint("name the ntpd.conf itself")
+        .target(path));
+    }
+    let drift = tree
+        .first(OPENNTPD_DRIFT)
+        .and_then(|drift| read_companion(tree, drift, path));
+    Ok(Old {
+        name: "openntpd",
+        conf: path.to_owned(),
+        source: Source::Openntpd(bytes, drift),
     })
 }
 
 /// Reads what the machine or image has. `None` when it has no ntpd configuration.
-pub(super) fn from_machine(tree: &Tree, dialect: Option<Dialect>) -> Result<Option<Old>, Failure> {
+pub(super) fn from_machine(tree: &Tree, kind: Option<Kind>) -> Result<Option<Old>, Failure> {
+    let dialect = kind.and_then(Kind::dialect);
+    let ntp = CONFS.iter().any(|(path, _)| tree.has(path));
+    let open = tree.first(OPENNTPD).filter(|_| match kind {
+        Some(kind) => kind == Kind::Openntpd,
+        None => !ntp || in_use(tree, "openntpd"),
+    });
+    if let Some(path) = open {
+        return open_ntpd(tree, path).map(Some);
+    }
     let command_lines = command_lines(tree);
     let given = command_line::file_option(&command_lines, "-c");
     let found = CONFS.iter().find(|(path, _)| tree.has(path));
@@ -89,8 +168,13 @@ pub(super) fn from_machine(tree: &Tree, dialect: Option<Dialect>) -> Result<Opti
     Ok(Some(Old {
         name: name(dialect),
         conf: path.to_owned(),
-        input,
+        source: Source::Ntp(Box::new(input)),
     }))
+}
+
+/// Whether a service is started at boot.
+fn in_use(tree: &Tree, name: &str) -> bool {
+    sys::service::find(tree.root(), name).is_some_and(|found| found.enabled)
 }
 
 fn name(dialect: Dialect) -> &'static str {

@@ -1,6 +1,7 @@
 //! The migration of a running machine or an image: plan, check, apply, wait, and undo if it fails.
 
 use super::Args;
+use super::gather::Source;
 use super::journal;
 use super::journal::Journal;
 use super::journal::State;
@@ -183,7 +184,7 @@ fn nothing_here(
             } else {
                 format!(" under {}", tree.root().display())
             };
-            Err(Failure::new(ExitStatus::NoInput, format!("neither /etc/ntp.conf nor /etc/ntpsec/ntp.conf is there{place}: no ntpd to leave"))
+            Err(Failure::new(ExitStatus::NoInput, format!("none of /etc/ntp.conf, /etc/ntpsec/ntp.conf and /etc/openntpd/ntpd.conf is there{place}: no ntpd to leave"))
                 .hint("clockbox status says which time daemon this machine has"))
         }
     }
@@ -219,15 +220,16 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
         was_enabled: state.enabled,
         was_active: tree.is_live().then_some(state.active),
     };
-    let (off, on) = if tree.is_live() {
-        ("stop and disable", "enable and start")
-    } else {
+    let links = Services::new(tree).by_links();
+    let (off, on) = if links {
         ("disable", "enable")
+    } else {
+        ("stop and disable", "enable and start")
     };
     report
         .services
         .extend(plan.stop.iter().map(|state| change(state, off)));
-    let right = plan.start.enabled && (plan.start.active || !tree.is_live());
+    let right = plan.start.enabled && (plan.start.active || links);
     if !right
         || report
             .files
@@ -237,10 +239,12 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
         let on = if right { "restart" } else { on };
         report.services.push(change(&plan.start, on));
     }
-    if !plan.old.input.dhcp.is_empty() {
+    if let Source::Ntp(input) = &plan.old.source
+        && !input.dhcp.is_empty()
+    {
         let text = format!(
             "DHCP gave {}, which ntp.conf does not name: the new daemon takes servers of DHCP from its sourcedir",
-            plan.old.input.dhcp.join(", ")
+            input.dhcp.join(", ")
         );
         report.findings.push(Finding::info(text));
     }
@@ -249,8 +253,8 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
 
 /// Whether there is nothing to do: done before, or the machine is already as the plan wants it.
 fn already(tree: &Tree, plan: &Plan, report: &MigrateReport, known: Option<&Journal>) -> bool {
-    let switched =
-        plan.stop.is_empty() && plan.start.enabled && (plan.start.active || !tree.is_live());
+    let links = Services::new(tree).by_links();
+    let switched = plan.stop.is_empty() && plan.start.enabled && (plan.start.active || links);
     let done = known.is_some_and(|journal| journal.state == State::Done);
     let same = report
         .files
@@ -334,6 +338,12 @@ fn apply(
                     "The clock is synchronised, its error is within {bound}"
                 )));
             }
+            if tree.is_live() && services.by_links() {
+                let text = "No service manager runs here: the old daemon was not stopped, nor the new one started";
+                report
+                    .findings
+                    .push(Finding::warning(text).next("restart this machine or container"));
+            }
             let command = if tree.is_live() {
                 "clockbox migrate-ntpd --rollback".to_owned()
             } else {
@@ -378,7 +388,7 @@ fn begin(
     services: &Services<'_>,
 ) -> Result<Journal, Failure> {
     let mut paths: Vec<String> = plan.files.iter().map(|file| file.path.clone()).collect();
-    if !tree.is_live() {
+    if services.by_links() {
         paths.extend(links(plan, services).into_iter().map(|link| link.path));
     }
     paths.sort();
@@ -447,7 +457,7 @@ fn steps(
         context.progress("installing chrony");
         plan = install(args, tree, plan, services, journal)?;
     }
-    if !tree.is_live() {
+    if services.by_links() {
         write_files(tree, &plan)?;
         for link in links(&plan, services) {
             put_link(tree, &link)?;
@@ -480,7 +490,7 @@ fn steps(
         services.stop(name)?;
     }
     services.start(name)?;
-    if services.manager() == sys::service::Manager::None || args.wait == 0 {
+    if args.wait == 0 {
         return Ok(None);
     }
     wait::synchronised(args.to, args.wait, context).map(Some)

@@ -109,6 +109,19 @@ enum Kind {
     Ntp,
     /// NTPsec
     Ntpsec,
+    /// OpenNTPD
+    Openntpd,
+}
+
+impl Kind {
+    /// Which ntp.conf it reads, if it does.
+    fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Ntp => Some(Dialect::Classic),
+            Self::Ntpsec => Some(Dialect::Ntpsec),
+            Self::Openntpd => None,
+        }
+    }
 }
 
 fn version(text: &str) -> Result<Version, String> {
@@ -143,6 +156,7 @@ impl Command for Args {
                 "/etc/ntp.conf, /etc/ntpsec/ntp.conf",
                 "the old configuration, with what it includes and names",
             ),
+            ("/etc/openntpd/ntpd.conf", "the configuration of OpenNTPD"),
             (
                 "/etc/default/ntp, /etc/default/ntpsec, /etc/sysconfig/ntpd, /etc/conf.d/ntpd",
                 "options of the old service",
@@ -238,13 +252,6 @@ impl Args {
             remote_monitoring: self.remote_monitoring,
             ntpd_like: self.ntpd_like,
         }
-    }
-
-    fn dialect(&self) -> Option<Dialect> {
-        self.dialect.map(|kind| match kind {
-            Kind::Ntp => Dialect::Classic,
-            Kind::Ntpsec => Dialect::Ntpsec,
-        })
     }
 }
 

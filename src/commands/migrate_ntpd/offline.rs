@@ -6,7 +6,6 @@ use super::present;
 use super::refused;
 use super::target;
 use super::tree::Tree;
-use crate::conf::convert::convert;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report;
@@ -24,9 +23,9 @@ pub(super) fn run(
     output: &Path,
 ) -> Result<MigrateReport, Failure> {
     let path = from.display().to_string();
-    let old = gather::from_file(tree, &path, args.dialect())?;
+    let old = gather::from_file(tree, &path, args.dialect)?;
     let target = target::target(tree, args.to, args.chrony_version, true);
-    let conversion = convert(&old.input, &target, args.policy());
+    let conversion = old.convert(&target, args.policy());
     let refusal = refused(&conversion, &path)?;
     let mut report = present::report(
         old.name,

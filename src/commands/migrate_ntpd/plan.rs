@@ -3,13 +3,13 @@
 use super::Args;
 use super::gather;
 use super::gather::Old;
+use super::gather::Source;
 use super::services::Services;
 use super::services::State;
 use super::target;
 use super::target::To;
 use super::tree::Tree;
 use crate::conf::convert::Conversion;
-use crate::conf::convert::convert;
 use crate::conf::convert::input::Input;
 use crate::conf::convert::input::Target;
 use crate::conf::convert::names_to_resolve;
@@ -60,14 +60,16 @@ pub(super) struct Plan {
 /// `fresh` says whether the new daemon never ran here, where the caller knows better than the
 /// state of its service tells.
 pub(super) fn make(args: &Args, tree: &Tree, fresh: Option<bool>) -> Result<Option<Plan>, Failure> {
-    let Some(mut old) = gather::from_machine(tree, args.dialect())? else {
+    let Some(mut old) = gather::from_machine(tree, args.dialect)? else {
         return Ok(None);
     };
-    if tree.is_live() {
-        look_up(&mut old.input);
+    if let Source::Ntp(input) = &mut old.source
+        && tree.is_live()
+    {
+        look_up(input);
     }
     let target = target::target(tree, args.to, args.chrony_version, false);
-    let conversion = convert(&old.input, &target, args.policy());
+    let conversion = old.convert(&target, args.policy());
     let services = Services::new(tree);
     let start = new_service(&services, args.to, &target);
     let stop = old_services(&services, &start.name);

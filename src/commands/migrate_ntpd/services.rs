@@ -67,9 +67,9 @@ impl<'a> Services<'a> {
         }
     }
 
-    /// Who starts services there.
-    pub(super) fn manager(&self) -> Manager {
-        self.manager
+    /// Services are switched by links: in an image, and where no manager runs.
+    pub(super) fn by_links(&self) -> bool {
+        !self.tree.is_live() || self.manager == Manager::None
     }
 
     /// The states of those of these services that are installed, each once.
@@ -260,7 +260,7 @@ impl<'a> Services<'a> {
                 target: None,
             });
         }
-        match self.manager {
+        match self.kind_of(name) {
             Manager::Systemd => {
                 let unit = format!("{name}.service");
                 let dirs = [
@@ -307,6 +307,23 @@ impl<'a> Services<'a> {
             Manager::None => {}
         }
         links
+    }
+
+    /// By what files a service is started at boot.
+    fn kind_of(&self, name: &str) -> Manager {
+        let unit = [
+            "/etc/systemd/system",
+            "/usr/lib/systemd/system",
+            "/lib/systemd/system",
+        ]
+        .iter()
+        .any(|dir| self.tree.has(&format!("{dir}/{name}.service")));
+        match self.manager {
+            Manager::None if unit => Manager::Systemd,
+            Manager::None if self.tree.has("/etc/runlevels") => Manager::OpenRc,
+            Manager::None if self.tree.has(&format!("/etc/init.d/{name}")) => Manager::SysV,
+            known => known,
+        }
     }
 
     fn list(&self, dir: &str) -> Vec<String> {

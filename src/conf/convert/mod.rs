@@ -11,6 +11,7 @@ mod directives;
 mod drift;
 pub mod input;
 mod keyfile;
+pub mod openntpd;
 pub mod record;
 mod refclocks;
 pub mod restrict;
