@@ -56,6 +56,7 @@ pub mod proc_age;
 pub mod proc_net;
 pub mod owner;
 pub mod package;
+pub mod proc_age;
 pub mod process;
 pub mod processes;
 pub mod ptp;

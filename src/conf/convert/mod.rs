@@ -19,6 +19,7 @@ mod step_tickers;
 
 use std::collections::BTreeSet;
 
+use crate::conf::address;
 use crate::conf::chrony::load;
 use crate::conf::chrony::value::Family;
 use crate::conf::convert::associations::Pools;
@@ -319,7 +320,12 @@ impl<'a> Converter<'a> {
     }
 
     /// Writes an outcome's lines and its record.
-    fn settle(&mut self, span: Span, outcome: Outcome, statement: Option<&Statement>) {
+    fn settle(&mut self, span: Span, mut outcome: Outcome, statement: Option<&Statement>) {
+        // A path with a space, for one, has no form in chrony.conf.
+        if let Some(line) = outcome.output.iter().find(|line| !expressible(line)) {
+            let shown = address::shown(line);
+            outcome = Outcome::lost(&format!("chrony.conf has no way to write {shown}"));
+        }
         let text = self.masked(span, statement);
         if outcome.matters && outcome.output.is_empty() {
             let line = format!("# {}: not converted: {text}", self.origin(span));
@@ -512,6 +518,12 @@ impl<'a> Converter<'a> {
         }
         out
     }
+}
+
+/// Whether a line means to chrony what it says.
+fn expressible(line: &str) -> bool {
+    let one = !line.contains(['\n', '\r']);
+    one && (line.starts_with('#') || !load::parse_alone("line", line.as_bytes()).has_errors())
 }
 
 /// A missing include of the distribution's kept lines is not our fault.

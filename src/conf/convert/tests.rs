@@ -358,6 +358,7 @@ fn everything_else() {
             ("logfile /var/log/ntp", "d", &[]),
             ("setvar a = b default", "d", &[]),
             ("unpeer x", "d!", &[]),
+            ("ntpsigndsocket \"/a b\"", "d!", &[]),
             ("includefile /etc/ntp/crypto/pw", "d", &[]),
             ("prose without a mark", "d", &[]),
         ],
@@ -706,6 +707,90 @@ proptest::proptest! {
         for address in edges.chain(probes) {
             let ip = core::net::IpAddr::V4(core::net::Ipv4Addr::from_bits(address));
             proptest::prop_assert_eq!(answered(&rules, address), model.allows(ip), "{} of {}\n{}", ip, text, done.conf);
+        }
+    }
+}
+
+/// Words of ntp.conf, right and wrong ones, in any order.
+fn scrap() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let known: Vec<String> = ntp::directives::DIRECTIVES
+        .iter()
+        .map(|directive| directive.name)
+        .chain(
+            [
+                ntp::directives::ASSOCIATION,
+                ntp::directives::RESTRICT,
+                ntp::directives::TOS,
+                ntp::directives::TINKER,
+                ntp::directives::FUDGE,
+            ]
+            .into_iter()
+            .flatten()
+            .map(|keyword| keyword.name),
+        )
+        .chain([
+            "127.127.1.0",
+            "127.127.28.3",
+            "127.127.22.0",
+            "127.127.20.1",
+            "10.0.0.1",
+            "::1",
+            "a.example",
+            "default",
+            "source",
+            "mask",
+            "255.255.0.0",
+            "listen",
+            "ignore",
+            "all",
+            "eth0",
+            "0",
+            "1",
+            "-1",
+            "16",
+            "300",
+            "0.5",
+            "1e9",
+            "/etc/x",
+            "\"",
+            "#",
+            "\n",
+            "\n",
+            "\n",
+            "0.pool.ntp.org",
+            "loopstats",
+            "-4",
+            "shm",
+            "unit",
+            "ntp",
+            "(",
+            "...",
+            ")",
+        ])
+        .map(str::to_owned)
+        .collect();
+    let word = prop_oneof![8 => proptest::sample::select(known), 1 => "\\PC{0,12}"];
+    proptest::collection::vec(word, 0..40).prop_map(|words| words.join(" "))
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_text_converts_to_what_parses_with_every_line_accounted_for(text in scrap(), sec in proptest::prelude::any::<bool>(), serve in proptest::prelude::any::<Option<bool>>()) {
+        let dialect = if sec { Dialect::Ntpsec } else { Dialect::Classic };
+        let policy = Policy { serve, remote_monitoring: sec, ntpd_like: !sec };
+        for version in [(3, 4), (4, 3), (4, 8)] {
+            let full = input(&text, dialect);
+            let done = convert(&full, &target(version), policy);
+            let bug = done.refusal.as_ref().filter(|why| why.contains("bug"));
+            proptest::prop_assert_eq!(bug, None, "{:?}\n{}", text, done.conf);
+            let lines = full.conf.map.files()[0].text.lines().filter(|line| !line.trim().is_empty()).count();
+            proptest::prop_assert!(done.records.len() >= lines.min(full.conf.items.iter().filter(|item| !matches!(item, Item::Blank(_))).count()));
+            for record in &done.records {
+                proptest::prop_assert!(record.verdict == Verdict::Kept || !record.reason.is_empty(), "{:?}", record);
+            }
         }
     }
 }
