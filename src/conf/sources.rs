@@ -1,6 +1,6 @@
 //! The time sources of a configuration, whatever daemon it is for, in one form.
 //!
-//! [`chrony`], [`ntp`] and [`timesyncd`] turn what their parsers read into [`TimeSource`]s, in the
+//! [`fn@chrony`], [`fn@ntp`] and [`fn@timesyncd`] turn what their parsers read into [`TimeSource`]s, in the
 //! order of the file.
 
 use crate::conf::chrony;

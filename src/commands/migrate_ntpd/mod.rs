@@ -3,6 +3,7 @@
 //! The old set-up is read, converted (`conf::convert`, pure), planned, and only then applied,
 //! with a journal that a later run or `--rollback` undoes it by.
 
+mod apply;
 mod gather;
 mod journal;
 mod live;

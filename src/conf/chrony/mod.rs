@@ -1,7 +1,7 @@
 //! chrony.conf: the configuration of chronyd, and of this program's own daemon.
 //!
-//! [`directives`] is the syntax as data; [`parse`] turns one line into a [`Value`]; [`load`]
-//! reads a file with all it includes; [`write`] prints values; [`settings`] folds the lines into
+//! [`directives`] is the syntax as data; [`parse`] turns one line into a [`Value`]; [`mod@load`]
+//! reads a file with all it includes; [`mod@write`] prints values; [`settings`] folds the lines into
 //! one typed configuration with chrony's defaults.
 
 pub mod access;

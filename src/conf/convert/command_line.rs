@@ -1,6 +1,6 @@
 //! The options that the service gave to ntpd: `-g`, `-x`, `-4`, `-N`...
 //!
-//! `-c`, `-f`, `-k` name files; [`file_options`] tells the caller before it reads them.
+//! `-c`, `-f`, `-k` name files; [`file_option`] tells the caller before it reads them.
 
 use crate::conf::convert::Converter;
 use crate::conf::convert::associations::family_of;
