@@ -11,8 +11,11 @@ use crate::sys;
 use std::path::PathBuf;
 
 /// The names, and the command that each stands for.
-pub const NAMES: &[(&str, &str)] = &[("clockbox-sync", "sync"), ("check-port", "check-port")];
-pub const NAMES: &[(&str, &str)] = &[("clockbox-sync", "sync"), ("migrate-ntpd", "migrate-ntpd")];
+pub const NAMES: &[(&str, &str)] = &[
+    ("clockbox-sync", "sync"),
+    ("check-port", "check-port"),
+    ("migrate-ntpd", "migrate-ntpd"),
+];
 
 /// Make the links by which clockbox also answers (clockbox-sync, migrate-ntpd, check-port...)
 #[derive(Debug, clap::Args)]
