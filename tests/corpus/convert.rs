@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clockbox::conf::chrony;
 use clockbox::conf::chrony::Settings;
 use clockbox::conf::chrony::Version;
+use clockbox::conf::chrony::settings::Located;
+use clockbox::conf::chrony::value::Refclock;
 use clockbox::conf::convert::Conversion;
 use clockbox::conf::convert::convert;
 use clockbox::conf::convert::input::Companion;
@@ -152,21 +154,7 @@ fn nothing_that_matters_is_lost() {
                 .copied()
                 .unwrap_or("");
             match *directive {
-                "server" | "pool" | "peer"
-                    if host.starts_with("127.127.28.") && !shm(&host["127.127.28.".len()..]) =>
-                {
-                    complain(line);
-                }
-                "server" | "pool" | "peer"
-                    if host.starts_with("127.127.22.")
-                        && !settings
-                            .refclocks
-                            .iter()
-                            .any(|clock| clock.value.driver == "PPS") =>
-                {
-                    complain(line);
-                }
-                "server" if host.starts_with("127.127.1.") => {
+                "server" | "pool" | "peer" if host.starts_with("127.127.") => {
                     let fudge = text.lines().map(crate::convert::words).find(|words| {
                         words.first() == Some(&"fudge") && words.get(1) == Some(&host)
                     });
@@ -177,17 +165,23 @@ fn nothing_that_matters_is_lost() {
                         })
                         .unwrap_or(5);
                     let local = settings.local.as_ref().and_then(|local| local.stratum);
-                    if local != Some(stratum + 1) && stratum < 15 && !text.contains("orphan") {
+                    let driver = host.split('.').nth(2).unwrap_or("");
+                    let named = done
+                        .records
+                        .iter()
+                        .any(|record| record.matters && record.text.contains(host));
+                    let pps = |clock: &Located<Refclock>| clock.value.driver == "PPS";
+                    let kept = match driver {
+                        "1" => {
+                            local == Some(stratum + 1) || stratum >= 15 || text.contains("orphan")
+                        }
+                        "22" => settings.refclocks.iter().any(pps),
+                        "28" => shm(&host["127.127.28.".len()..]),
+                        _ => named,
+                    };
+                    if !kept {
                         complain(line);
                     }
-                }
-                "server" | "pool" | "peer"
-                    if host.starts_with("127.127.")
-                        && !done.records.iter().any(|record| {
-                            record.matters && record.text.starts_with(*directive)
-                        }) =>
-                {
-                    complain(line);
                 }
                 "server" | "pool" | "peer" if !host.is_empty() => {
                     let pooled = host.split_once('.').is_some_and(|(_, zone)| {
