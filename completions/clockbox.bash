@@ -25,6 +25,9 @@ _clockbox() {
             clockbox,links)
                 cmd="clockbox__subcmd__links"
                 ;;
+            clockbox,migrate-ntpd)
+                cmd="clockbox__subcmd__migrate__subcmd__ntpd"
+                ;;
             clockbox,sources)
                 cmd="clockbox__subcmd__sources"
                 ;;
@@ -45,6 +48,9 @@ _clockbox() {
                 ;;
             clockbox__subcmd__help,links)
                 cmd="clockbox__subcmd__help__subcmd__links"
+                ;;
+            clockbox__subcmd__help,migrate-ntpd)
+                cmd="clockbox__subcmd__help__subcmd__migrate__subcmd__ntpd"
                 ;;
             clockbox__subcmd__help,sources)
                 cmd="clockbox__subcmd__help__subcmd__sources"
@@ -140,7 +146,7 @@ _clockbox() {
 
     case "${cmd}" in
         clockbox)
-            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync timezone check-port sources status links help"
+            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync timezone check-port sources status links migrate-ntpd help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -200,7 +206,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__help)
-            opts="sync timezone check-port sources status links help"
+            opts="sync timezone check-port sources status links migrate-ntpd help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -242,6 +248,20 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__help__subcmd__links)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__migrate__subcmd__ntpd)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -416,6 +436,52 @@ _clockbox() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__migrate__subcmd__ntpd)
+            opts="-q -v -n -h -V --to --from --output --serve --no-serve --remote-monitoring --ntpd-like --chrony-version --dialect --install --wait --rollback --dry-run --diff --accept-losses --root --json --quiet --verbose --numeric --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -W "chrony clockbox" -- "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chrony-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dialect)
+                    COMPREPLY=($(compgen -W "ntp ntpsec openntpd" -- "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

@@ -39,6 +39,7 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "check-port" -d 'S
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "status" -d 'Say whether this machine\'s time is right, and if not, why and what to type'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, check-port and others)'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "migrate-ntpd" -d 'Move from ntpd to chrony or to clockbox\'s own daemon, without losing a line'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l pool -d 'A name with several servers, each of which has a vote' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l config -d 'Take the servers from this chrony.conf, ntp.conf or timesyncd.conf' -r -F
@@ -239,13 +240,42 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s v -l verbose
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "status" -d 'Say whether this machine\'s time is right, and if not, why and what to type'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, check-port and others)'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l to -d 'The daemon that takes over' -r -f -a "chrony\t'chronyd'
+clockbox\t'clockbox\'s own daemon, which reads the same configuration'"
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l from -d 'Convert this ntp.conf only; needs --output' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l output -d 'Where --from writes chrony.conf, chrony.keys, drift and report.json' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l chrony-version -d 'Write only what this version of chrony knows' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l dialect -d 'Read ntp.conf as this daemon does' -r -f -a "ntp\t'The reference implementation, 4.2'
+ntpsec\t'NTPsec'
+openntpd\t'OpenNTPD'"
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l wait -d 'Seconds to wait until the new daemon has selected a source; 0 does not wait' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l root -d 'Work on the image mounted there' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l serve -d 'Keep answering whoever ntpd answered, even if nothing shows that it was meant to'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l no-serve -d 'Answer no clients'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l remote-monitoring -d 'Open the command port to those who could query ntpd'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l ntpd-like -d 'Control the clock as ntpd does: slow corrections, steps at any time'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l install -d 'Install the package of the new daemon if it is missing'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l rollback -d 'Undo the migration: files, services, package'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l diff -d 'Show the changes of files as unified diffs'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l accept-losses -d 'Go on although something that matters is lost'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "status" -d 'Say whether this machine\'s time is right, and if not, why and what to type'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, check-port and others)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "migrate-ntpd" -d 'Move from ntpd to chrony or to clockbox\'s own daemon, without losing a line'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "set" -d 'Set this machine\'s time zone in every place that its distribution reads'
 complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "show" -d 'Show the time zone, how it is known, and what disagrees with it'
 complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "list" -d 'List time zones and the time there'

@@ -9,6 +9,7 @@ use crate::commands::check_port;
 use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
+use crate::commands::migrate_ntpd;
 use crate::commands::sources;
 use crate::commands::status;
 use crate::commands::sync;
@@ -84,6 +85,7 @@ enum Applet {
     Sources(sources::Args),
     Status(status::Args),
     Links(links::Args),
+    MigrateNtpd(migrate_ntpd::Args),
     #[command(hide = true)]
     Generate(generate::Args),
 }
@@ -103,6 +105,7 @@ pub fn leaves() -> Vec<Leaf> {
         Leaf::of::<sources::set::UnsetArgs>(&["sources", "unset"]),
         Leaf::of::<status::Args>(&["status"]),
         Leaf::of::<links::Args>(&["links"]),
+        Leaf::of::<migrate_ntpd::Args>(&["migrate-ntpd"]),
     ]
 }
 
@@ -124,6 +127,7 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
         },
         Applet::Status(args) => execute(args, context),
         Applet::Links(args) => execute(args, context),
+        Applet::MigrateNtpd(args) => execute(args, context),
         Applet::Generate(args) => match generate::run(args) {
             Ok(()) => ExitStatus::Done,
             Err(failure) => context.fail(&failure, "generate"),

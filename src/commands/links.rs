@@ -11,7 +11,11 @@ use crate::sys;
 use std::path::PathBuf;
 
 /// The names, and the command that each stands for.
-pub const NAMES: &[(&str, &str)] = &[("clockbox-sync", "sync"), ("check-port", "check-port")];
+pub const NAMES: &[(&str, &str)] = &[
+    ("clockbox-sync", "sync"),
+    ("check-port", "check-port"),
+    ("migrate-ntpd", "migrate-ntpd"),
+];
 
 /// Make the links by which clockbox also answers (clockbox-sync, check-port and others)
 #[derive(Debug, clap::Args)]

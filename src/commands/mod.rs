@@ -4,6 +4,7 @@ pub mod check_port;
 pub mod generate;
 pub mod host_files;
 pub mod links;
+pub mod migrate_ntpd;
 pub mod page;
 pub mod sources;
 pub mod status;

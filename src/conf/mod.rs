@@ -15,6 +15,7 @@ pub mod address;
 pub mod cgroup;
 pub mod chrony;
 pub mod cloud;
+pub mod convert;
 pub mod diagnostic;
 pub mod files;
 pub mod firewall;

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod finding;
 pub mod format;
 pub mod links;
+pub mod migrate_ntpd;
 pub mod sources;
 pub mod status;
 pub mod sync;

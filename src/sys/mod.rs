@@ -51,6 +51,8 @@ mod localtime;
 pub mod mode6;
 pub mod mounts;
 pub mod nts_ke;
+pub mod owner;
+pub mod package;
 pub mod probe;
 pub mod proc_age;
 pub mod proc_net;

@@ -10,6 +10,7 @@
 mod check_port;
 mod cloud;
 mod frame;
+mod migrate_ntpd;
 mod mock;
 mod net;
 mod run;

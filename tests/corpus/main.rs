@@ -10,5 +10,6 @@
 )]
 
 mod chrony;
+mod convert;
 mod machine;
 mod ntp;

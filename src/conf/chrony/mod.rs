@@ -4,6 +4,7 @@
 //! reads a file with all it includes; [`mod@write`] prints values; [`settings`] folds the lines into
 //! one typed configuration with chrony's defaults.
 
+pub mod access;
 pub mod directives;
 pub mod gate;
 pub mod load;

@@ -82,8 +82,35 @@ pub fn load(path: &str, dialect: Dialect, files: &dyn Files) -> Loaded {
             unreadable: Some(error),
             ..Loaded::new(dialect)
         },
-        Ok(bytes) => load_text(path, &bytes, dialect, files),
+        Ok(bytes) => {
+            let mut loaded = load_text(path, &bytes, dialect, files);
+            if dialect == Dialect::Ntpsec && loaded.unusable.is_none() {
+                loaded = fragments(path, loaded, files);
+            }
+            loaded
+        }
     }
+}
+
+/// NTPsec reads the *.conf files of `ntp.d` beside its configuration after it.
+fn fragments(path: &str, loaded: Loaded, files: &dyn Files) -> Loaded {
+    let dir = join(path.rsplit_once('/').map_or("", |(dir, _)| dir), "ntp.d");
+    let mut names = files.list(&dir).unwrap_or_default();
+    names.retain(|name| name.ends_with(".conf") && !name.starts_with('.'));
+    names.sort();
+    let mut loader = Loader { files, out: loaded };
+    for name in names.iter().take(MAX_FILES) {
+        let path = join(&dir, name);
+        match files.read(&path) {
+            Ok(bytes) if unusable(&bytes).is_none() => loader.text(&path, &bytes, 1),
+            _ => {
+                let id = loader.out.map.add(&path, b"");
+                let span = Span::new(id, 0, 0);
+                loader.report(Diagnostic::warning(span, format!("{path} cannot be read")));
+            }
+        }
+    }
+    loader.out
 }
 
 /// Reads text that stands for the file `path`; further files come from `files`.

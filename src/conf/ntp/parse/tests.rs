@@ -207,3 +207,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ntpsec_reads_the_fragments_beside_its_file() {
+    let files: BTreeMap<String, Vec<u8>> = [
+        ("/etc/ntpsec/ntp.conf", "server main\n"),
+        ("/etc/ntpsec/ntp.d/b.conf", "server b\n"),
+        ("/etc/ntpsec/ntp.d/a.conf", "server a"),
+        ("/etc/ntpsec/ntp.d/c.txt", "server c"),
+    ]
+    .iter()
+    .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+    .collect();
+    let of = |dialect| {
+        load("/etc/ntpsec/ntp.conf", dialect, &files)
+            .named("server")
+            .count()
+    };
+    assert_eq!((of(Dialect::Ntpsec), of(Dialect::Classic)), (3, 1));
+}

@@ -1,0 +1,425 @@
+//! Everything that describes the old daemon, read from a machine, an image or a single file:
+//! ntp.conf with what it includes, keys, drift, step-tickers, the service's options.
+
+use super::Kind;
+use super::tree::Tree;
+use crate::conf::convert::Conversion;
+use crate::conf::convert::command_line;
+use crate::conf::convert::convert;
+use crate::conf::convert::input::CommandLine;
+use crate::conf::convert::input::Companion;
+use crate::conf::convert::input::Input;
+use crate::conf::convert::input::Policy;
+use crate::conf::convert::input::Target;
+use crate::conf::convert::openntpd;
+use crate::conf::files::Files as _;
+use crate::conf::files::ReadError;
+use crate::conf::ntp;
+use crate::conf::ntp::Body;
+use crate::conf::ntp::Dialect;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::sys;
+
+/// The old daemon.
+#[derive(Clone, Debug)]
+pub(super) struct Old {
+    /// Its name: `ntpd` or `ntpsec`.
+    pub(super) name: &'static str,
+    /// Its configuration.
+    pub(super) conf: String,
+    /// All that was read.
+    pub(super) source: Source,
+}
+
+/// What was read, by the syntax it has.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// ntp.conf with all that belongs to it.
+    Ntp(Box<Input>),
+    /// OpenNTPD's ntpd.conf and its drift file.
+    Openntpd(Vec<u8>, Option<Companion>),
+}
+
+impl Old {
+    /// The conversion.
+    pub(super) fn convert(&self, target: &Target, policy: Policy) -> Conversion {
+        match &self.source {
+            Source::Ntp(input) => convert(input, target, policy),
+            Source::Openntpd(bytes, drift) => {
+                openntpd::convert(&self.conf, bytes, drift.as_ref(), target, policy)
+            }
+        }
+    }
+}
+
+/// Where OpenNTPD's configuration is.
+const OPENNTPD: &[&str] = &["/etc/openntpd/ntpd.conf", "/etc/ntpd.conf"];
+/// Where its drift file is.
+const OPENNTPD_DRIFT: &[&str] = &[
+    "/var/lib/openntpd/db/ntpd.drift",
+    "/var/lib/openntpd/ntpd.drift",
+    "/var/db/ntpd.drift",
+];
+
+/// Where configurations are, the first that is there counts.
+const CONFS: &[(&str, Dialect)] = &[
+    ("/etc/ntpsec/ntp.conf", Dialect::Ntpsec),
+    ("/etc/ntp.conf", Dialect::Classic),
+];
+
+/// Files that set the options of the service, and the variable.
+const OPTIONS: &[(&str, &str)] = &[
+    ("/etc/default/ntpsec", "NTPD_OPTS"),
+    ("/etc/default/ntp", "NTPD_OPTS"),
+    ("/etc/sysconfig/ntpd", "OPTIONS"),
+    ("/etc/sysconfig/ntp", "NTPD_OPTIONS"),
+    ("/etc/conf.d/ntpd", "NTPD_OPTS"),
+];
+
+/// Units of ntpd, for options that stand in them.
+const UNITS: &[&str] = &[
+    "/etc/systemd/system/ntpsec.service",
+    "/etc/systemd/system/ntpd.service",
+    "/etc/systemd/system/ntp.service",
+    "/usr/lib/systemd/system/ntpd.service",
+];
+
+/// Configurations that DHCP scripts write from ntp.conf.
+const DHCP: &[&str] = &[
+    "/run/ntpsec/ntp.conf.dhcp",
+    "/run/ntp.conf.dhcp",
+    "/var/lib/ntp/ntp.conf.dhcp",
+];
+
+/// Reads a single file and what it names.
+pub(super) fn from_file(tree: &Tree, path: &str, kind: Option<Kind>) -> Result<Old, Failure> {
+    let open = path.contains("openntpd") || path.rsplit('/').next() == Some("ntpd.conf");
+    if kind.map_or(open, |kind| kind == Kind::Openntpd) {
+        return open_ntpd(tree, path);
+    }
+    let dialect = kind.and_then(Kind::dialect);
+    let dialect = dialect.unwrap_or_else(|| guess(tree, path));
+    let conf = load(tree, path, dialect)?;
+    let mut input = Input::new(conf);
+    companions(tree, path, &mut input, &[]);
+    Ok(Old {
+        name: name(dialect),
+        conf: path.to_owned(),
+        source: Source::Ntp(Box::new(input)),
+    })
+}
+
+/// Reads OpenNTPD's configuration.
+fn open_ntpd(tree: &Tree, path: &str) -> Result<Old, Failure> {
+    let Some(bytes) = tree.content(path)? else {
+        return Err(Failure::new(
+            ExitStatus::NoInput,
+            format!("read {path}: no such file or directory"),
+        )
+        .hint("name the file: clockbox migrate-ntpd --from FILE --output DIR")
+        .target(path));
+    };
+    if bytes.contains(&0) || bytes.len() > 1 << 20 {
+        return Err(Failure::new(
+            ExitStatus::Data,
+            format!("{path}: binary or larger than 1 MiB, not a configuration"),
+        )
+        .hint("name the ntpd.conf itself")
+        .target(path));
+    }
+    let drift = tree
+        .first(OPENNTPD_DRIFT)
+        .and_then(|drift| read_companion(tree, drift, path));
+    Ok(Old {
+        name: "openntpd",
+        conf: path.to_owned(),
+        source: Source::Openntpd(bytes, drift),
+    })
+}
+
+/// Reads what the machine or image has. `None` when it has no ntpd configuration.
+pub(super) fn from_machine(tree: &Tree, kind: Option<Kind>) -> Result<Option<Old>, Failure> {
+    let dialect = kind.and_then(Kind::dialect);
+    let ntp = CONFS.iter().any(|(path, _)| tree.has(path));
+    let open = tree.first(OPENNTPD).filter(|_| match kind {
+        Some(kind) => kind == Kind::Openntpd,
+        None => !ntp || in_use(tree, "openntpd"),
+    });
+    if let Some(path) = open {
+        return open_ntpd(tree, path).map(Some);
+    }
+    let command_lines = command_lines(tree);
+    let given = command_line::file_option(&command_lines, "-c");
+    let found = CONFS.iter().find(|(path, _)| tree.has(path));
+    let (path, known) = match (&given, found) {
+        (Some(path), _) => (path.as_str(), guess(tree, path)),
+        (None, Some((path, dialect))) => (*path, ntpsec_or(tree, *dialect)),
+        (None, None) => return Ok(None),
+    };
+    let dialect = dialect.unwrap_or(known);
+    let conf = load(tree, path, dialect)?;
+    let mut input = Input::new(conf);
+    companions(tree, path, &mut input, &command_lines);
+    input.command_lines = command_lines;
+    input.step_tickers =
+        read_companion(tree, "/etc/ntp/step-tickers", path).filter(|file| file.content.is_ok());
+    input.dhcp = dhcp(tree, &input, dialect);
+    Ok(Some(Old {
+        name: name(dialect),
+        conf: path.to_owned(),
+        source: Source::Ntp(Box::new(input)),
+    }))
+}
+
+/// Whether a service is started at boot.
+fn in_use(tree: &Tree, name: &str) -> bool {
+    sys::service::find(tree.root(), name).is_some_and(|found| found.enabled)
+}
+
+fn name(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Classic => "ntpd",
+        Dialect::Ntpsec => "ntpsec",
+    }
+}
+
+/// NTPsec where its own files are, else the classic daemon.
+fn guess(tree: &Tree, path: &str) -> Dialect {
+    if path.contains("ntpsec") {
+        Dialect::Ntpsec
+    } else {
+        ntpsec_or(tree, Dialect::Classic)
+    }
+}
+
+/// Gentoo, Fedora and others read /etc/ntp.conf with NTPsec too.
+fn ntpsec_or(tree: &Tree, dialect: Dialect) -> Dialect {
+    let marks = [
+        "/etc/ntp.d",
+        "/usr/share/doc/ntpsec/copyright",
+        "/usr/lib/systemd/system/ntpsec.service",
+    ];
+    let live = tree.first(&marks).is_some() && !tree.has("/etc/ntpsec/ntp.conf");
+    if live { Dialect::Ntpsec } else { dialect }
+}
+
+fn load(tree: &Tree, path: &str, dialect: Dialect) -> Result<ntp::Loaded, Failure> {
+    let conf = ntp::load(path, dialect, tree);
+    if let Some(error) = &conf.unreadable {
+        let status = match error {
+            ReadError::Missing => ExitStatus::NoInput,
+            ReadError::TooLarge => ExitStatus::Data,
+            ReadError::Other(why) if why.contains("ermission") => ExitStatus::NoPermission,
+            ReadError::Other(why)
+                if why.contains("larger")
+                    || why.contains("regular")
+                    || why.contains("irectory") =>
+            {
+                ExitStatus::Data
+            }
+            ReadError::Other(_) => ExitStatus::Io,
+        };
+        let hint = match status {
+            ExitStatus::NoInput => "name the file: clockbox migrate-ntpd --from FILE --output DIR",
+            ExitStatus::NoPermission => "read it as root: sudo clockbox migrate-ntpd",
+            _ => "a configuration of ntpd is a text file of some hundred lines",
+        };
+        return Err(Failure::new(status, format!("read {path}: {error}"))
+            .hint(hint)
+            .target(path));
+    }
+    if let Some(why) = &conf.unusable {
+        return Err(Failure::new(ExitStatus::Data, format!("{path}: {why}"))
+            .hint("name the ntp.conf itself")
+            .target(path));
+    }
+    // A file that includes itself, or a binary one, is no configuration that ntpd could use.
+    let fatal = conf.diagnostics.iter().find(|d| {
+        d.is_error()
+            && (d.message.contains("nested")
+                || d.message.contains("binary")
+                || d.message.contains("larger")
+                || d.message.contains("200 files"))
+    });
+    if let Some(fault) = fatal {
+        let at = conf.map.origin(fault.span);
+        return Err(
+            Failure::new(ExitStatus::Data, format!("{at}: {}", fault.message))
+                .hint(
+                    fault
+                        .help
+                        .clone()
+                        .unwrap_or_else(|| "take the includefile line out".to_owned()),
+                )
+                .target(path),
+        );
+    }
+    Ok(conf)
+}
+
+/// Key file and drift file: the command line counts more than the configuration.
+fn companions(tree: &Tree, conf: &str, input: &mut Input, command_lines: &[CommandLine]) {
+    let text = |name: &str| {
+        input
+            .conf
+            .named(name)
+            .filter_map(|statement| match &statement.body {
+                Body::Text(term) | Body::DriftFile(Some(term)) => Some(term.text.clone()),
+                _ => None,
+            })
+            .last()
+    };
+    let keys = command_line::file_option(command_lines, "-k").or_else(|| text("keys"));
+    let drift = command_line::file_option(command_lines, "-f").or_else(|| text("driftfile"));
+    input.keys = keys.and_then(|path| read_companion(tree, &path, conf));
+    input.drift = drift.and_then(|path| read_companion(tree, &path, conf));
+}
+
+/// A file that the configuration names: where it says, else beside the configuration.
+fn read_companion(tree: &Tree, path: &str, conf: &str) -> Option<Companion> {
+    let dir = conf.rsplit_once('/').map_or(".", |(dir, _)| dir);
+    let base = path.rsplit('/').next().unwrap_or(path);
+    let beside = format!("{dir}/{base}");
+    let mut result = None;
+    for candidate in [path, beside.as_str()] {
+        let content = tree.read(candidate);
+        match content {
+            Ok(bytes) => {
+                return Some(Companion {
+                    path: candidate.to_owned(),
+                    content: Ok(bytes),
+                });
+            }
+            Err(error) => {
+                result = result.or(Some(Companion {
+                    path: path.to_owned(),
+                    content: Err(error.to_string()),
+                }));
+            }
+        }
+    }
+    result
+}
+
+/// The options of the service, file by file; in each the last assignment counts.
+fn command_lines(tree: &Tree) -> Vec<CommandLine> {
+    let mut found = Vec::new();
+    for path in UNITS {
+        let Some(text) = tree.text(path) else {
+            continue;
+        };
+        let line = (1..)
+            .zip(text.lines())
+            .filter(|(_, line)| line.trim_start().starts_with("ExecStart="))
+            .last();
+        if let Some((number, line)) = line {
+            let words: Vec<String> =
+                shell_words(line.split_once('=').map_or("", |(_, value)| value));
+            let program = words
+                .first()
+                .and_then(|word| word.rsplit('/').next())
+                .unwrap_or("");
+            if program == "ntpd" && words.len() > 1 {
+                found.push(CommandLine {
+                    path: (*path).to_owned(),
+                    line: number,
+                    text: line.trim().to_owned(),
+                    words: words
+                        .into_iter()
+                        .skip(1)
+                        .filter(|word| !word.starts_with('$'))
+                        .collect(),
+                });
+            }
+        }
+    }
+    for (path, variable) in OPTIONS {
+        let Some(text) = tree.text(path) else {
+            continue;
+        };
+        let assignment = (1..).zip(text.lines()).filter_map(|(number, line)| {
+            let (name, value) = line.trim().split_once('=')?;
+            (name == *variable).then(|| (number, line, value.to_owned()))
+        });
+        if let Some((number, line, value)) = assignment.last() {
+            let words = shell_words(&value)
+                .iter()
+                .flat_map(|word| shell_words(word))
+                .collect();
+            found.push(CommandLine {
+                path: (*path).to_owned(),
+                line: number,
+                text: line.trim().to_owned(),
+                words,
+            });
+        }
+    }
+    found
+}
+
+/// Words of a shell assignment; quotes group, nothing is expanded.
+fn shell_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in text.chars() {
+        match (c, quote) {
+            ('#', None) if word.is_none() => break,
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.get_or_insert_with(String::new);
+            }
+            (c, Some(open)) if c == open => quote = None,
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_with(String::new).push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// Servers that DHCP gave and ntp.conf does not name.
+fn dhcp(tree: &Tree, input: &Input, dialect: Dialect) -> Vec<String> {
+    let ignored = ["/etc/default/ntpsec", "/etc/default/ntp"]
+        .iter()
+        .any(|path| {
+            tree.text(path).is_some_and(|text| {
+                text.lines().any(|line| {
+                    line.trim_start().starts_with("IGNORE_DHCP=") && line.contains("yes")
+                })
+            })
+        });
+    let Some(path) = tree.first(DHCP).filter(|_| !ignored) else {
+        return Vec::new();
+    };
+    let hosts = |conf: &ntp::Loaded| -> Vec<String> {
+        conf.statements()
+            .filter_map(|statement| match &statement.body {
+                Body::Association { address, .. } => Some(address.host().to_owned()),
+                _ => None,
+            })
+            .collect()
+    };
+    let own = hosts(&input.conf);
+    let given = hosts(&ntp::load(path, dialect, tree));
+    given
+        .into_iter()
+        .filter(|host| !own.contains(host))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shell_words_are_grouped_by_quotes() {
+        assert_eq!(shell_words("\"-g -N\" # x"), ["-g -N"]);
+        assert_eq!(
+            shell_words("-u 'ntp:ntp' a\"b c\"d"),
+            ["-u", "ntp:ntp", "ab cd"]
+        );
+        assert!(shell_words("").is_empty());
+    }
+}

@@ -1,0 +1,275 @@
+//! `clockbox migrate-ntpd`: the whole way from ntpd to chrony or to clockbox's own daemon.
+//!
+//! The old set-up is read, converted (`conf::convert`, pure), planned, and only then applied,
+//! with a journal that a later run or `--rollback` undoes it by.
+
+mod apply;
+mod gather;
+mod journal;
+mod live;
+mod offline;
+mod plan;
+mod present;
+mod services;
+mod target;
+mod tree;
+mod undo;
+mod wait;
+
+use super::Command;
+use super::Context;
+use super::page::ManPage;
+use crate::conf::chrony::Version;
+use crate::conf::convert::Conversion;
+use crate::conf::convert::input::Policy;
+use crate::conf::ntp::Dialect;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::finding::Finding;
+use crate::report::migrate_ntpd::MigrateReport;
+use std::path::PathBuf;
+use target::To;
+use tree::Tree;
+
+/// Move from ntpd to chrony or to clockbox's own daemon, without losing a line
+#[derive(Debug, clap::Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
+pub struct Args {
+    /// The daemon that takes over
+    #[arg(long, value_enum, default_value = "chrony")]
+    to: To,
+    /// Convert this ntp.conf only; needs --output
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "output",
+        help_heading = "Conversion"
+    )]
+    from: Option<PathBuf>,
+    /// Where --from writes chrony.conf, chrony.keys, drift and report.json
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "from",
+        help_heading = "Conversion"
+    )]
+    output: Option<PathBuf>,
+    /// Keep answering whoever ntpd answered, even if nothing shows that it was meant to
+    #[arg(long, overrides_with = "no_serve", help_heading = "Conversion")]
+    serve: bool,
+    /// Answer no clients
+    #[arg(long, help_heading = "Conversion")]
+    no_serve: bool,
+    /// Open the command port to those who could query ntpd
+    #[arg(long, help_heading = "Conversion")]
+    remote_monitoring: bool,
+    /// Control the clock as ntpd does: slow corrections, steps at any time
+    #[arg(long, help_heading = "Conversion")]
+    ntpd_like: bool,
+    /// Write only what this version of chrony knows
+    #[arg(long, value_name = "X.Y", value_parser = version, help_heading = "Conversion")]
+    chrony_version: Option<Version>,
+    /// Read ntp.conf as this daemon does
+    #[arg(long, value_enum, value_name = "DAEMON", help_heading = "Conversion")]
+    dialect: Option<Kind>,
+    /// Install the package of the new daemon if it is missing
+    #[arg(long)]
+    install: bool,
+    /// Seconds to wait until the new daemon has selected a source; 0 does not wait
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    wait: u32,
+    /// Undo the migration: files, services, package
+    #[arg(long, conflicts_with_all = ["from", "install", "accept_losses"])]
+    rollback: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long, alias = "check")]
+    dry_run: bool,
+    /// Show the changes of files as unified diffs
+    #[arg(long)]
+    diff: bool,
+    /// Go on although something that matters is lost
+    #[arg(long)]
+    accept_losses: bool,
+    /// Work on the image mounted there
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/",
+        hide_default_value = true
+    )]
+    root: PathBuf,
+}
+
+/// Which ntpd a configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// The reference implementation, 4.2
+    Ntp,
+    /// NTPsec
+    Ntpsec,
+    /// OpenNTPD
+    Openntpd,
+}
+
+impl Kind {
+    /// Which ntp.conf it reads, if it does.
+    fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Ntp => Some(Dialect::Classic),
+            Self::Ntpsec => Some(Dialect::Ntpsec),
+            Self::Openntpd => None,
+        }
+    }
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    Version::find(text).ok_or_else(|| "a version is two numbers: 4.3".to_owned())
+}
+
+impl Command for Args {
+    type Report = MigrateReport;
+
+    const PAGE: ManPage = ManPage {
+        examples: &[
+            (
+                "See what would become of every line, every file and every service",
+                "clockbox migrate-ntpd --dry-run --diff",
+            ),
+            (
+                "Do it, and install chrony if it is missing",
+                "clockbox migrate-ntpd --install",
+            ),
+            ("Undo it", "clockbox migrate-ntpd --rollback"),
+            (
+                "Only convert a file",
+                "clockbox migrate-ntpd --from /etc/ntp.conf --output /tmp/new",
+            ),
+            (
+                "Convert an image",
+                "clockbox migrate-ntpd --root /mnt/image",
+            ),
+        ],
+        files: &[
+            (
+                "/etc/ntp.conf, /etc/ntpsec/ntp.conf",
+                "the old configuration, with what it includes and names",
+            ),
+            ("/etc/openntpd/ntpd.conf", "the configuration of OpenNTPD"),
+            (
+                "/etc/default/ntp, /etc/default/ntpsec, /etc/sysconfig/ntpd, /etc/conf.d/ntpd",
+                "options of the old service",
+            ),
+            (
+                "/etc/chrony.conf, /etc/chrony/chrony.conf",
+                "the new configuration, with chrony.keys beside it",
+            ),
+            (
+                "/var/lib/clockbox/migrate-ntpd/",
+                "the journal and the old files, for --rollback",
+            ),
+        ],
+        sections: &[
+            (
+                "WHAT BECOMES OF A LINE",
+                "Every line of the old configuration is kept (the same effect), changed (the effect \
+                 in another form, or a part of it) or dropped, and the report says how and why. \
+                 Lines that lose something somebody may miss are counted apart; then nothing is \
+                 applied without --accept-losses.",
+            ),
+            (
+                "ACCESS",
+                "Nobody whom ntpd refused is answered afterwards. ntpd answers everybody unless a \
+                 restrict line says otherwise, mostly without anybody having wanted that; so the \
+                 new daemon answers clients only where the old configuration shows that the \
+                 machine served on purpose: a restrict line for a network, a broadcast, a peer, a \
+                 local clock or an orphan mode. --serve and --no-serve decide otherwise. The \
+                 command port is opened to others only with --remote-monitoring.",
+            ),
+            (
+                "IF IT FAILS",
+                "Everything is written down before the first change. If a step fails, or no source \
+                 is selected within --wait seconds, files, services and packages are put back. A \
+                 run that was killed is undone by the next one.",
+            ),
+        ],
+        statuses: &[
+            (
+                ExitStatus::NotHeld,
+                "something that matters would be lost, and nothing was changed; --accept-losses goes on",
+            ),
+            (
+                ExitStatus::Data,
+                "the old configuration cannot be converted: no source of time is left, it does not \
+                 discipline the clock, or the target's own checker refuses the result",
+            ),
+            (
+                ExitStatus::Unavailable,
+                "the new daemon is not installed, did not start or selected no source; then \
+                 everything was put back",
+            ),
+        ],
+        see_also: &[
+            "clockbox(1)",
+            "clockbox-sync(1)",
+            "chrony.conf(5)",
+            "ntp.conf(5)",
+        ],
+    };
+
+    fn run(&self, context: &mut Context) -> Result<MigrateReport, Failure> {
+        let tree = self.tree()?;
+        match (&self.from, &self.output) {
+            (Some(from), Some(output)) => offline::run(self, &tree, from, output),
+            _ if self.rollback => live::roll_back(self, &tree),
+            _ => live::run(self, &tree, context),
+        }
+    }
+}
+
+impl Args {
+    fn tree(&self) -> Result<Tree, Failure> {
+        if self.root != std::path::Path::new("/") && !self.root.is_dir() {
+            return Err(Failure::new(
+                ExitStatus::NoInput,
+                format!("{}: no such directory", self.root.display()),
+            )
+            .hint("mount the image first"));
+        }
+        Ok(Tree::new(&self.root))
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            serve: if self.serve {
+                Some(true)
+            } else if self.no_serve {
+                Some(false)
+            } else {
+                None
+            },
+            remote_monitoring: self.remote_monitoring,
+            ntpd_like: self.ntpd_like,
+        }
+    }
+}
+
+/// The sentence for a conversion that must not be used; a bug of ours is a failure.
+fn refused(conversion: &Conversion, path: &str) -> Result<Option<Finding>, Failure> {
+    let Some(why) = &conversion.refusal else {
+        return Ok(None);
+    };
+    if why.starts_with("a bug") {
+        return Err(Failure::new(ExitStatus::Software, format!("{path}: {why}"))
+            .hint("please report it with the configuration")
+            .target(path));
+    }
+    let hint = if why.contains("disable ntp") {
+        "a server that leaves the clock alone is chronyd -x, or clockbox serve --no-clock-control"
+    } else {
+        "name servers first: server HOST iburst"
+    };
+    Ok(Some(Finding::error(format!("{path}: {why}")).next(hint)))
+}

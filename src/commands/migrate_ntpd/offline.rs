@@ -1,0 +1,90 @@
+//! `--from FILE --output DIR`: only converts, and touches nothing but that directory.
+
+use super::Args;
+use super::gather;
+use super::present;
+use super::refused;
+use super::target;
+use super::tree::Tree;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report;
+use crate::report::migrate_ntpd::FileAction;
+use crate::report::migrate_ntpd::MigrateReport;
+use crate::report::migrate_ntpd::Result as Outcome;
+use crate::sys;
+use std::path::Path;
+
+/// Converts a file into a directory.
+pub(super) fn run(
+    args: &Args,
+    tree: &Tree,
+    from: &Path,
+    output: &Path,
+) -> Result<MigrateReport, Failure> {
+    let path = from.display().to_string();
+    let old = gather::from_file(tree, &path, args.dialect)?;
+    let target = target::target(tree, args.to, args.chrony_version, true);
+    let conversion = old.convert(&target, args.policy());
+    let refusal = refused(&conversion, &path)?;
+    let mut report = present::report(
+        old.name,
+        args.to,
+        target.version,
+        &conversion,
+        Outcome::Converted,
+    );
+    report.accepted = args.accept_losses;
+    if let Some(finding) = refusal {
+        report.result = Outcome::Refused;
+        report.findings.insert(0, finding);
+    }
+    report.dry = args.dry_run;
+    report.diffs = args.diff;
+    let files = [
+        ("chrony.conf", Some(conversion.conf.as_str()), 0o644),
+        ("chrony.keys", conversion.keys.as_deref(), 0o640),
+        ("drift", conversion.drift.as_deref(), 0o644),
+    ];
+    for (name, content, mode) in files {
+        let Some(content) = content else { continue };
+        let place = output.join(name);
+        let old = sys::files::read(&place, sys::files::CONFIG_LIMIT).ok();
+        let file = present::file(
+            &place.display().to_string(),
+            old.as_deref(),
+            content,
+            name == "chrony.keys",
+        );
+        if file.action != FileAction::Unchanged && !args.dry_run {
+            write(&place, content.as_bytes(), mode)?;
+        }
+        report.files.push(file);
+    }
+    report.changes = report
+        .files
+        .iter()
+        .any(|file| file.action != FileAction::Unchanged);
+    if !args.dry_run {
+        let text = report::json(&report, crate::commands::now(), sys::host::name())?;
+        write(&output.join("report.json"), text.as_bytes(), 0o644)?;
+    }
+    Ok(report)
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+    let made =
+        sys::files::make_parents(path).and_then(|()| sys::files::replace(path, content, mode));
+    made.map_err(|error| {
+        let status = if error.is_permission() {
+            ExitStatus::NoPermission
+        } else {
+            ExitStatus::CantCreate
+        };
+        Failure {
+            status,
+            ..Failure::from(error)
+        }
+        .hint("choose a directory that can be written: --output DIR")
+    })
+}

@@ -1,0 +1,326 @@
+//! The report of `clockbox migrate-ntpd`: what became of every line, of every file and service.
+
+use super::Page;
+use super::Report;
+use super::finding;
+use super::finding::Finding;
+use super::format::paint;
+use super::format::wrap;
+use crate::exit::ExitStatus;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What a migration found, and did or would do.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct MigrateReport {
+    /// How far it went.
+    pub result: Result,
+    /// The daemon that is left: `ntpd`, `ntpsec`, `openntpd`; `none` when there is none.
+    pub from: String,
+    /// The daemon that takes over: `chrony` or `clockbox`.
+    pub target: String,
+    /// The version of chrony whose words were used.
+    pub target_version: String,
+    /// Whether the machine answers clients afterwards.
+    pub serving: bool,
+    /// Lines that are kept, changed and dropped, and how many of them lost what may be missed.
+    pub summary: Summary,
+    /// Every line of the old configuration that is not empty.
+    pub lines: Vec<Line>,
+    /// Files that are written or replaced.
+    pub files: Vec<FileChange>,
+    /// Services that are stopped or started.
+    pub services: Vec<ServiceChange>,
+    /// Packages that are installed.
+    pub packages: Vec<String>,
+    /// What is worth knowing, with the next thing to type.
+    pub findings: Vec<Finding>,
+    /// The journal that `--rollback` reads.
+    pub journal: Option<String>,
+    /// Something would change or did.
+    #[serde(skip)]
+    pub changes: bool,
+    /// Nothing was written.
+    #[serde(skip)]
+    pub dry: bool,
+    /// Diffs are shown.
+    #[serde(skip)]
+    pub diffs: bool,
+    /// `--accept-losses` was given.
+    #[serde(skip)]
+    pub accepted: bool,
+}
+
+/// How far a run went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Result {
+    /// Only converted (`--from`).
+    Converted,
+    /// Only planned (`--dry-run`).
+    Planned,
+    /// Done.
+    Migrated,
+    /// It was done before.
+    Unchanged,
+    /// Not done: something that matters would be lost.
+    Held,
+    /// Not done: the result could not be used.
+    Refused,
+    /// Tried, failed, and undone.
+    Undone,
+    /// Undone on request (`--rollback`).
+    RolledBack,
+}
+
+/// How many lines became what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Summary {
+    /// The same effect.
+    pub kept: usize,
+    /// The effect in another form, or a part of it.
+    pub changed: usize,
+    /// No effect any more.
+    pub dropped: usize,
+    /// Of these, lines that lost something somebody may miss.
+    pub lost: usize,
+}
+
+/// A line of the old configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Line {
+    /// The file.
+    pub file: String,
+    /// The line, from one.
+    pub line: usize,
+    /// The line, secrets masked.
+    pub text: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Something is lost that somebody may miss.
+    pub matters: bool,
+    /// The lines it became, secrets masked.
+    pub output: Vec<String>,
+    /// How or why.
+    pub reason: String,
+}
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The same effect.
+    Kept,
+    /// The effect in another form, or a part of it.
+    Changed,
+    /// No effect any more.
+    Dropped,
+}
+
+/// A file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FileChange {
+    /// Where it is.
+    pub path: String,
+    /// What is done to it.
+    pub action: FileAction,
+    /// Where the old content is kept.
+    pub backup: Option<String>,
+    /// The change as a unified diff (not of key files).
+    pub diff: Option<String>,
+}
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileAction {
+    /// It is new.
+    Create,
+    /// Its content is replaced.
+    Replace,
+    /// It is as it should be.
+    Unchanged,
+    /// The old content is put back.
+    Restore,
+    /// It is removed, because it was not there before.
+    Remove,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServiceChange {
+    /// Its name.
+    pub name: String,
+    /// What is done: `stop and disable`, `enable and start`...
+    pub action: String,
+    /// Whether it was started at boot before.
+    pub was_enabled: bool,
+    /// Whether it ran before; unknown in an image.
+    pub was_active: Option<bool>,
+}
+
+impl Report for MigrateReport {
+    const COMMAND: &'static str = "migrate-ntpd";
+
+    fn status(&self) -> ExitStatus {
+        let lost = self.summary.lost > 0 && !self.accepted;
+        match self.result {
+            Result::Held => ExitStatus::NotHeld,
+            Result::Undone => ExitStatus::Unavailable,
+            Result::Refused => ExitStatus::Data,
+            Result::Converted | Result::Planned if lost => ExitStatus::NotHeld,
+            _ => ExitStatus::Done,
+        }
+    }
+
+    fn changed(&self) -> Option<bool> {
+        Some(self.changes)
+    }
+
+    fn dry_run(&self) -> Option<bool> {
+        Some(self.dry)
+    }
+
+    fn render(&self, page: &Page) -> String {
+        let mut out = String::new();
+        out.push_str(&self.heading());
+        self.render_lines(page, &mut out);
+        for file in &self.files {
+            self.render_file(file, page, &mut out);
+        }
+        let would = if self.result == Result::Planned {
+            "would "
+        } else {
+            ""
+        };
+        for package in &self.packages {
+            out.push_str(&format!("{would}install package {package}\n"));
+        }
+        for service in &self.services {
+            out.push_str(&format!("{would}{} {}\n", service.action, service.name));
+        }
+        if !self.findings.is_empty() {
+            out.push('\n');
+            out.push_str(&finding::render(&self.findings, page));
+        }
+        out
+    }
+}
+
+impl MigrateReport {
+    fn heading(&self) -> String {
+        let Summary {
+            kept,
+            changed,
+            dropped,
+            lost,
+        } = self.summary;
+        let way = format!("{} to {}", self.from, self.target);
+        let head = match self.result {
+            Result::Converted => format!("{way}: converted"),
+            Result::Planned => format!("{way}: the plan, nothing was changed"),
+            Result::Migrated => format!("{way}: done"),
+            Result::Unchanged => format!("{way}: done before, nothing to change"),
+            Result::Held => {
+                format!("{way}: nothing was changed, because something that matters would be lost")
+            }
+            Result::Refused => format!("{way}: refused, nothing was changed"),
+            Result::Undone => format!("{way}: failed, everything is as it was"),
+            Result::RolledBack => {
+                "rolled back: everything is as it was before the migration".to_owned()
+            }
+        };
+        if self.lines.is_empty() {
+            return format!("{head}\n");
+        }
+        let matter = if lost == 0 {
+            String::new()
+        } else {
+            format!(", of which {lost} may be missed")
+        };
+        format!(
+            "{head}\n{} lines: {kept} kept, {changed} changed, {dropped} dropped{matter}\n",
+            self.lines.len()
+        )
+    }
+
+    fn render_lines(&self, page: &Page, out: &mut String) {
+        let wanted = |line: &&Line| {
+            line.matters
+                || page.verbose > 0
+                || (line.verdict != Verdict::Kept && self.result != Result::Unchanged)
+        };
+        let mut heading = "";
+        for line in self.lines.iter().filter(wanted) {
+            if line.file != heading {
+                heading = &line.file;
+                out.push_str(&format!("\n{heading}\n"));
+            }
+            let (word, color) = match (line.verdict, line.matters) {
+                (_, true) => ("lost", "31"),
+                (Verdict::Kept, _) => ("kept", "32"),
+                (Verdict::Changed, _) => ("changed", "33"),
+                (Verdict::Dropped, _) => ("dropped", "36"),
+            };
+            let word = paint(&format!("{word:7}"), color, page.color);
+            let text = shorten(&line.text, page);
+            out.push_str(&format!("{:5}  {word}  {text}\n", line.line));
+            for new in &line.output {
+                out.push_str(&format!("{}-> {new}\n", " ".repeat(16)));
+            }
+            if !line.reason.is_empty() {
+                let reason = wrap(&line.reason, page.width, 16);
+                out.push_str(&format!("{}{reason}\n", " ".repeat(16)));
+            }
+        }
+        if !heading.is_empty() {
+            out.push('\n');
+        }
+    }
+
+    fn render_file(&self, file: &FileChange, page: &Page, out: &mut String) {
+        let planned = self.result == Result::Planned;
+        let word = match (file.action, planned) {
+            (FileAction::Create, false) => "wrote",
+            (FileAction::Create, true) => "would write",
+            (FileAction::Replace, false) => "replaced",
+            (FileAction::Replace, true) => "would replace",
+            (FileAction::Unchanged, _) => "unchanged",
+            (FileAction::Restore, _) => "restored",
+            (FileAction::Remove, _) => "removed",
+        };
+        out.push_str(&format!("{word} {}", file.path));
+        if let Some(backup) = &file.backup {
+            out.push_str(&format!(" (before: {backup})"));
+        }
+        out.push('\n');
+        if let Some(diff) = file.diff.as_ref().filter(|_| self.diffs) {
+            for line in diff.lines() {
+                let color = match line.as_bytes().first() {
+                    Some(b'+') => "32",
+                    Some(b'-') => "31",
+                    _ => "0",
+                };
+                let line = if color == "0" {
+                    line.to_owned()
+                } else {
+                    paint(line, color, page.color)
+                };
+                out.push_str(&line);
+                out.push('\n');
+            }
+        }
+    }
+}
+
+fn shorten(text: &str, page: &Page) -> String {
+    let Some(width) = page.width else {
+        return text.to_owned();
+    };
+    let room = usize::from(width).saturating_sub(17).max(30);
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(room - 1).collect();
+    format!("{cut}…")
+}
