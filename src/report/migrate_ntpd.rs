@@ -220,7 +220,7 @@ impl MigrateReport {
             Result::Converted => format!("{way}: converted"),
             Result::Planned => format!("{way}: the plan, nothing was changed"),
             Result::Migrated => format!("{way}: done"),
-            Result::Unchanged => format!("{way}: done before, nothing to change"),
+            Result::Unchanged => format!("{way}: nothing to change"),
             Result::Held => {
                 format!("{way}: nothing was changed, because something that matters would be lost")
             }

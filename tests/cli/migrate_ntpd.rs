@@ -361,3 +361,38 @@ fn without_root_the_machine_is_only_looked_at() {
         assert_eq!(ran.status, 77, "{ran:?}");
     }
 }
+
+#[test]
+fn an_ntp_conf_that_lies_about_does_not_replace_what_is_in_use() {
+    let image = image();
+    let wants = image
+        .path()
+        .join("etc/systemd/system/multi-user.target.wants");
+    fs::remove_file(wants.join("ntpsec.service")).unwrap();
+    symlink(
+        "/usr/lib/systemd/system/chrony.service",
+        wants.join("chrony.service"),
+    )
+    .unwrap();
+    let before = tree(image.path());
+    let ran = run(&[
+        "migrate-ntpd",
+        "--root",
+        image.path().to_str().unwrap(),
+        "--json",
+    ]);
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["changed"]),
+        (0, &false.into()),
+        "{ran:?}"
+    );
+    assert!(
+        json["findings"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("in use"),
+        "{json}"
+    );
+    assert_eq!(tree(image.path()), before);
+}

@@ -53,7 +53,24 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
     };
     let mut report = shown(args, tree, &plan);
     report.findings.splice(0..0, before);
-    if already(tree, &plan, &report, known.as_ref()) {
+    if already(tree, &plan) {
+        let done = known.is_some_and(|journal| journal.state == State::Done);
+        let same = report
+            .files
+            .iter()
+            .all(|file| file.action == FileAction::Unchanged);
+        if !done && !same {
+            let text = format!(
+                "{} is in use here and no service of ntpd is left: {} was not converted",
+                args.to.word(),
+                plan.old.conf
+            );
+            let next = format!(
+                "clockbox migrate-ntpd --from {} --output DIR",
+                plan.old.conf
+            );
+            report.findings.insert(0, Finding::warning(text).next(next));
+        }
         report.result = Outcome::Unchanged;
         report.changes = false;
         report.services.clear();
@@ -247,14 +264,9 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
     report
 }
 
-/// Whether there is nothing to do: done before, or the machine is already as the plan wants it.
-fn already(tree: &Tree, plan: &Plan, report: &MigrateReport, known: Option<&Journal>) -> bool {
+/// Whether there is nothing to leave: no old service runs or would start, and the new one does. A
+/// configuration of ntpd that lies about must not replace the one in use.
+fn already(tree: &Tree, plan: &Plan) -> bool {
     let links = Services::new(tree).by_links();
-    let switched = plan.stop.is_empty() && plan.start.enabled && (plan.start.active || links);
-    let done = known.is_some_and(|journal| journal.state == State::Done);
-    let same = report
-        .files
-        .iter()
-        .all(|file| file.action == FileAction::Unchanged);
-    switched && (done || same)
+    plan.stop.is_empty() && plan.start.enabled && (plan.start.active || links)
 }
