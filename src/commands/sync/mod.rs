@@ -29,7 +29,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Stay in the foreground and keep the clock right until told to end (SIGTERM)
-    #[arg(long, help_heading = "Daemon", conflicts_with_all = ["dry_run", "step", "slew", "force", "rtc"])]
+    #[arg(long, help_heading = "Daemon", conflicts_with_all = ["dry_run", "step", "slew", "force", "rtc", "wait"])]
     pub daemon: bool,
     /// Measure and select, but never touch the clock
     #[arg(long, help_heading = "Daemon", requires = "daemon")]
