@@ -48,7 +48,7 @@ pub struct Discipline {
 /// A slew takes at least this long, in seconds: shorter ones are at the mercy of the scheduler.
 const SHORTEST: f64 = 1.0;
 /// Share of the time between measurements that a slew takes.
-const SHARE: f64 = 0.05;
+const SHARE: f64 = 0.12;
 /// Longest slew of an offset that needs no limit of rate, in seconds.
 const LONGEST: f64 = 60.0;
 /// An offset of so many standard deviations is no noise.
