@@ -145,6 +145,10 @@ fn from_file(path: &Path, broken: ExitStatus) -> Result<(Config, Files), Failure
     }
     warn(&loaded);
     let settings = Settings::new(&loaded);
+    for located in &settings.sources {
+        let origin = loaded.map.origin(located.span);
+        warn_source(&located.value, &format!("{}:{}", origin.file, origin.line));
+    }
     let files = Files {
         drift: settings.drift_file.as_ref().map(|f| PathBuf::from(&f.path)),
         pid: settings.pid_file.as_ref().map(PathBuf::from),
@@ -170,6 +174,45 @@ fn warn(loaded: &Loaded) {
                 origin.file, origin.line, statement.name
             ));
         }
+    }
+}
+
+/// Options of a source that this daemon does not follow yet, of those that its line gives.
+fn not_done(line: &Source) -> Vec<&'static str> {
+    let given = [
+        ("burst", line.burst),
+        ("xleave", line.xleave),
+        ("auto_offline", line.auto_offline),
+        ("presend", line.presend.is_some()),
+        ("polltarget", line.polltarget.is_some()),
+        ("minsamples", line.minsamples.is_some()),
+        ("maxunreach", line.maxunreach.is_some()),
+        ("filter", line.filter.is_some()),
+        ("maxdelaydevratio", line.maxdelaydevratio.is_some()),
+        ("maxdelayquant", line.maxdelayquant.is_some()),
+        ("extfield", !line.extfields.is_empty()),
+    ];
+    given.iter().filter(|g| g.1).map(|g| g.0).collect()
+}
+
+/// A source whose replies are to be authenticated is not used while that cannot be done: its time
+/// would be believed unproved.
+const fn unprovable(line: &Source) -> bool {
+    line.key.is_some() || line.nts
+}
+
+/// Warns of what is not done for a source.
+fn warn_source(line: &Source, place: &str) {
+    if unprovable(line) {
+        sys::terminal::complain(&format!(
+            "{place}: warning: {} is not used: this daemon cannot check keys or NTS yet\n",
+            line.name
+        ));
+    }
+    for option in not_done(line) {
+        sys::terminal::complain(&format!(
+            "{place}: warning: {option}: this daemon does not do that yet; the option is ignored\n"
+        ));
     }
 }
 
@@ -200,7 +243,7 @@ fn translate(settings: &Settings) -> Config {
         clock_control: true,
         rtc_sync: settings.rtc_sync,
     };
-    for located in &settings.sources {
+    for located in settings.sources.iter().filter(|s| !unprovable(&s.value)) {
         let count = match located.value.kind {
             SourceKind::Pool => located.value.maxsources.unwrap_or(POOL_SOURCES),
             _ => 1,
