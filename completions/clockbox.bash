@@ -762,7 +762,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sync)
-            opts="-4 -6 -q -v -n -h -V --pool --config --samples --timeout --source-port --ipv4 --ipv6 --wait --max-error --dry-run --step-threshold --step --slew --max-offset --force --rtc --json --quiet --verbose --numeric --color --help --version"
+            opts="-4 -6 -q -v -n -h -V --daemon --no-clock-control --pool --config --samples --timeout --source-port --ipv4 --ipv6 --wait --max-error --dry-run --step-threshold --step --slew --max-offset --force --rtc --json --quiet --verbose --numeric --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

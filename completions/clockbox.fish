@@ -52,6 +52,8 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l max-offset -d
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l daemon -d 'Stay in the foreground and keep the clock right until told to end (SIGTERM)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l no-clock-control -d 'Measure and select, but never touch the clock'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s 4 -l ipv4 -d 'Ask IPv4 addresses only'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s 6 -l ipv6 -d 'Ask IPv6 addresses only'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l wait -d 'Wait until the daemon that runs has put the clock right; measures and changes nothing'

@@ -6,6 +6,7 @@ use crate::commands::Command;
 use crate::commands::Context;
 use crate::commands::Output;
 use crate::commands::check_port;
+use crate::commands::daemon;
 use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
@@ -111,6 +112,13 @@ pub fn leaves() -> Vec<Leaf> {
 
 fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
+        Applet::Sync(args) if args.daemon => {
+            let options = args.daemon_options(context.output.verbose);
+            match daemon::run_daemon(&options) {
+                Ok(()) => ExitStatus::Done,
+                Err(failure) => context.fail(&failure, "sync"),
+            }
+        }
         Applet::Sync(args) => execute(args, context),
         Applet::Timezone(args) => match &args.leaf {
             Some(timezone::Leaf::Set(args)) => execute(args, context),

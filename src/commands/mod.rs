@@ -1,6 +1,7 @@
 //! The only place where pure meets real: typed arguments become a plan, the plan a report.
 
 pub mod check_port;
+pub mod daemon;
 pub mod generate;
 pub mod host_files;
 pub mod links;

@@ -17,9 +17,12 @@
 //! - [`mode6`]: asking ntpd by control messages.
 //! - [`ptp`]: PTP hardware clocks by name.
 //! - [`resolve`]: names to addresses, without blocking.
+//! - [`requests`]: the daemon's sockets: one poll(2) for all sources.
 //! - [`rtc`]: the battery-backed clock.
 //! - [`service`]: services installed and enabled, by files and links.
 //! - [`rooted`]: paths inside an image.
+//! - [`signals`]: the signals that end a daemon.
+//! - [`steered`]: the system clock as the engine steers it.
 //! - [`timex`]: the kernel's clock discipline.
 //! - [`udp`]: sockets that ask one server, with kernel timestamps.
 //! - [`nts_ke`]: NTS key establishment with a server.
@@ -60,11 +63,14 @@ pub mod process;
 pub mod processes;
 pub mod ptp;
 pub mod random;
+pub mod requests;
 pub mod resolve;
 pub mod rooted;
 pub mod rtc;
 pub mod service;
+pub mod signals;
 pub mod sock_diag;
+pub mod steered;
 pub mod stream;
 pub mod terminal;
 pub mod timex;

@@ -15,7 +15,11 @@ const ADJ_OFFSET_SS_READ: u32 = 0xa001;
 /// `ADJ_OFFSET_SINGLESHOT`: slew like adjtime(3).
 const ADJ_OFFSET_SINGLESHOT: u32 = 0x8001;
 
-fn call(request: &mut libc::timex, operation: &'static str) -> Result<i32, Error> {
+/// One call of adjtimex(2).
+///
+/// # Errors
+/// When the kernel (or a seccomp filter) refuses.
+pub(super) fn call(request: &mut libc::timex, operation: &'static str) -> Result<i32, Error> {
     // SAFETY: the structure is fully initialised and lives for the call; the kernel writes only
     // into it.
     let state = unsafe { libc::adjtimex(request) };
@@ -29,7 +33,8 @@ fn call(request: &mut libc::timex, operation: &'static str) -> Result<i32, Error
     Ok(state)
 }
 
-fn empty() -> libc::timex {
+/// The request that only reads.
+pub(super) fn empty() -> libc::timex {
     // SAFETY: timex is plain numbers; all zeroes is the request that only reads.
     unsafe { std::mem::zeroed() }
 }
@@ -51,6 +56,8 @@ pub struct Kernel {
     pub offset: f64,
     /// What a slew of adjtime(3) has still to do, seconds.
     pub slew_left: f64,
+    /// Length of a tick, microseconds; 10,000 when nobody changed it.
+    pub tick: i64,
     /// TAI minus UTC, seconds; 0 when nobody has told the kernel.
     pub tai_offset: i32,
 }
@@ -92,8 +99,19 @@ pub fn read() -> Result<Kernel, Error> {
         frequency_ppm: t.freq as f64 / PPM,
         offset: t.offset as f64 * offset_unit,
         slew_left: slew_left as f64 * 1e-6,
+        tick: t.tick,
         tai_offset: t.tai,
     })
+}
+
+/// Ends a slew of adjtime(3).
+///
+/// # Errors
+/// When the kernel refuses, mostly for want of `CAP_SYS_TIME`.
+pub(super) fn end_slew() -> Result<(), Error> {
+    let mut t = empty();
+    t.modes = ADJ_OFFSET_SINGLESHOT;
+    call(&mut t, "end a slew of").map(|_| ())
 }
 
 /// This machine's clock.

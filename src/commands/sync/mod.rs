@@ -28,6 +28,12 @@ use std::path::PathBuf;
 /// Measure several servers at once, let them vote, set the clock, and say how sure it is
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Stay in the foreground and keep the clock right until told to end (SIGTERM)
+    #[arg(long, help_heading = "Daemon", conflicts_with_all = ["dry_run", "step", "slew", "force", "rtc", "wait"])]
+    pub daemon: bool,
+    /// Measure and select, but never touch the clock
+    #[arg(long, help_heading = "Daemon", requires = "daemon")]
+    no_clock_control: bool,
     /// Servers to ask.
     #[arg(
         value_name = "SERVER",
@@ -193,6 +199,18 @@ impl Args {
                 .hint(format!("leave {only} out, or name another server")))
             }
             None => Ok(()),
+        }
+    }
+
+    /// What the daemon takes of the arguments.
+    #[must_use]
+    pub fn daemon_options(&self, verbose: u8) -> super::daemon::Options {
+        super::daemon::Options {
+            servers: self.servers.clone(),
+            pools: self.pool.clone(),
+            config: self.config.clone(),
+            no_clock_control: self.no_clock_control,
+            verbose,
         }
     }
 

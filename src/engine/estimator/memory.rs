@@ -1,0 +1,67 @@
+//! What the frequency was at earlier times. Samples are forgotten, what they said of the frequency
+//! need not be: the filter over the samples that are left starts from what was known before them.
+
+use super::filter::State;
+use crate::time::Monotonic;
+use std::collections::VecDeque;
+
+/// Entries kept.
+const KEPT: usize = 512;
+/// Seconds between them at least.
+const APART: f64 = 30.0;
+/// An old estimate is believed with its standard deviation times this.
+const CAUTION: f64 = 3.0;
+/// A frequency is never believed to better than this, in seconds per second.
+const FLOOR: f64 = 1e-9;
+
+/// Frequencies with their variances at earlier times.
+#[derive(Clone, Debug)]
+pub(crate) struct Memory {
+    /// Known at the start: frequency and standard deviation.
+    start: (f64, f64),
+    entries: VecDeque<(Monotonic, f64, f64)>,
+}
+
+impl Memory {
+    /// Nothing but what is known at the start.
+    pub(crate) const fn new(frequency: f64, sd: f64) -> Self {
+        Self {
+            start: (frequency, sd),
+            entries: VecDeque::new(),
+        }
+    }
+
+    /// The clock stood still: the frequency is about what it was.
+    pub(crate) fn restart(&mut self, frequency: f64) {
+        let sd = self
+            .entries
+            .back()
+            .map_or(self.start.1, |e| CAUTION * e.2.sqrt() + 1e-7);
+        *self = Self::new(frequency, sd.min(self.start.1.max(1e-7)));
+    }
+
+    /// Keeps what a state says of the frequency.
+    pub(crate) fn push(&mut self, state: &State) {
+        let due = self
+            .entries
+            .back()
+            .is_none_or(|e| state.at.seconds_since(e.0) >= APART);
+        if due {
+            self.entries
+                .push_back((state.at, state.frequency, state.var_frequency));
+            if self.entries.len() > KEPT {
+                self.entries.pop_front();
+            }
+        }
+    }
+
+    /// Frequency and standard deviation as known from what was before this time.
+    pub(crate) fn before(&self, at: Monotonic, wander: f64) -> (f64, f64) {
+        let entry = self.entries.iter().rev().find(|e| e.0 < at);
+        entry.map_or(self.start, |&(when, frequency, variance)| {
+            let age = at.seconds_since(when);
+            let sd = CAUTION * (variance + wander * age).sqrt() + FLOOR;
+            (frequency, sd.min(self.start.1.max(1e-6)))
+        })
+    }
+}

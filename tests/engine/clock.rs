@@ -1,0 +1,164 @@
+//! Clocks that do what clocks do, and what is done to them.
+
+use crate::world::*;
+use clockbox::engine::config::MakeStep;
+use clockbox::engine::config::MaxChange;
+
+#[test]
+fn a_local_network_is_right_to_a_millisecond_in_eight_seconds() {
+    all_below(SEEDS, 8.0, |seed| {
+        let (record, _) = run(&scenario(lan(), 0.2), seed);
+        settled(&record, 0.0, 1e-3)
+    });
+}
+
+#[test]
+fn a_clock_350_s_off_is_stepped_once_and_right_in_eight_seconds() {
+    all_below(SEEDS, 8.0, |seed| {
+        let mut scenario = scenario(lan(), 0.2);
+        scenario.oscillator.offset = -350.0;
+        scenario.oscillator.frequency = -1e-4;
+        let (record, _) = run(&scenario, seed);
+        assert_eq!(record.steps.len(), 1, "seed {seed}");
+        settled(&record, 0.0, 1e-3)
+    });
+}
+
+#[test]
+fn an_offset_that_may_not_be_stepped_is_slewed_without_overshoot() {
+    all_below(FEW, 1e-3, |seed| {
+        let mut scenario = scenario(lan(), 1.0);
+        scenario.oscillator.offset = 5.0;
+        let (record, _) = run_with(&scenario, seed, |c| c.make_step = None);
+        assert!(record.steps.is_empty());
+        assert!(settled(&record, 0.0, 1e-3) < 90.0, "seed {seed}");
+        // Positive at the start; never below what noise explains.
+        record.errors.iter().fold(0.0, |most: f64, e| most.max(-e))
+    });
+}
+
+#[test]
+fn a_slew_obeys_its_fastest_rate() {
+    let mut scenario = scenario(lan(), 1.0);
+    scenario.oscillator.offset = 0.5;
+    let (record, _) = run_with(&scenario, 1, |c| c.max_slew_rate = 500.0);
+    let fastest = record
+        .frequencies
+        .iter()
+        .fold(0.0, |m: f64, f| m.max(f.abs()));
+    assert!(fastest < 600e-6, "{fastest:e}");
+    let time = settled(&record, 0.0, 1e-3);
+    assert!((900.0..1300.0).contains(&time), "{time}");
+}
+
+#[test]
+fn steps_stop_after_their_number_of_updates() {
+    let mut scenario = scenario(lan(), 1.0);
+    scenario.oscillator.offset = 50.0;
+    let (record, _) = run_with(&scenario, 1, |c| {
+        c.make_step = Some(MakeStep {
+            threshold: 1.0,
+            limit: Some(0),
+        });
+    });
+    assert!(record.steps.is_empty());
+    assert!(settled(&record, 0.0, 1e-3) > 500.0);
+}
+
+#[test]
+fn a_change_too_large_is_refused_then_ends_the_program() {
+    let mut scenario = scenario(lan(), 2.0);
+    scenario.oscillator.offset = 50.0;
+    let (record, engine) = run_with(&scenario, 1, |c| {
+        c.max_change = Some(MaxChange {
+            offset: 10.0,
+            start: 0,
+            ignore: Some(3),
+        });
+    });
+    assert!(record.errors.iter().all(|e| *e > 49.0));
+    assert_eq!(engine.discipline.updates, 0);
+    assert!(record.errors.len() < 7000, "it went on");
+}
+
+#[test]
+fn a_known_drift_is_used_at_once() {
+    all_below(FEW, 1.2e-3, |seed| {
+        let mut scenario = scenario(wan(4), 0.5);
+        scenario.oscillator.frequency = 8e-5;
+        let (record, _) = run_with(&scenario, seed, |c| c.drift = Some((-80.0, 0.1)));
+        worst(&record, 10.0, 1800.0)
+    });
+}
+
+#[test]
+fn a_sudden_change_of_frequency_is_followed() {
+    all_below(FEW, 1e-3, |seed| {
+        let mut scenario = scenario(lan(), 10.0);
+        scenario.oscillator.frequency_jumps = vec![(5.0 * HOUR, 5e-6)];
+        let (record, _) = run(&scenario, seed);
+        assert!(
+            worst(&record, 5.5 * HOUR, 10.0 * HOUR) < 40e-6,
+            "seed {seed}"
+        );
+        worst(&record, 5.0 * HOUR, 5.5 * HOUR)
+    });
+}
+
+#[test]
+fn what_somebody_else_did_to_the_clock_is_undone() {
+    all_below(FEW, 100.0, |seed| {
+        let mut scenario = scenario(wan(4), 4.0);
+        scenario.oscillator.steps = vec![(2.0 * HOUR, 30.0)];
+        let (record, _) = run(&scenario, seed);
+        settled(&record, 2.0 * HOUR, 1e-3)
+    });
+}
+
+#[test]
+fn after_a_sleep_the_clock_is_right_in_ten_seconds() {
+    all_below(FEW, 10.0, |seed| {
+        let mut scenario = scenario(lan(), 4.0);
+        scenario.oscillator.sleeps = vec![(HOUR, 4000.0, 1.7)];
+        let (record, _) = run(&scenario, seed);
+        settled(&record, HOUR + 4002.0, 1e-3)
+    });
+}
+
+#[test]
+fn a_machine_that_stood_still_is_put_right_at_its_next_polls() {
+    all_below(FEW, 140.0, |seed| {
+        let mut scenario = scenario(wan(4), 3.0);
+        scenario.oscillator.pauses = vec![(HOUR, 30.0)];
+        let (record, _) = run_with(&scenario, seed, |c| {
+            for source in &mut c.sources {
+                source.max_poll = 6;
+            }
+        });
+        settled(&record, HOUR + 32.0, 2e-3)
+    });
+}
+
+#[test]
+fn polling_from_16_s_to_36_h_is_stable() {
+    for poll in 4..=17 {
+        let interval = f64::from(poll).exp2();
+        let hours = (interval * 40.0 / HOUR).max(1.0);
+        let mut scenario = scenario(wan(4), hours);
+        scenario.poll = Some(poll);
+        let (record, _) = run(&scenario, 1);
+        let late = worst(&record, 0.5 * hours * HOUR, hours * HOUR);
+        // The random walk of the frequency over an interval, three times.
+        let walk = 1e-9 * interval.powf(1.5);
+        println!("poll {poll}: {late:e} {walk:e}");
+        assert!(late < 1.5e-3 + 3.0 * walk, "poll {poll}: {late:e}");
+    }
+}
+
+#[test]
+fn without_control_the_clock_is_only_measured() {
+    let (record, engine) = run_with(&scenario(wan(3), 0.5), 1, |c| c.clock_control = false);
+    assert!(record.steps.is_empty());
+    assert!((record.errors.last().unwrap() - (0.05 + 1800.0 * 1e-5)).abs() < 1e-4);
+    assert!(engine.state.is_some());
+}
