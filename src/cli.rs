@@ -114,6 +114,7 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
         Applet::Sync(args) if args.daemon => {
             let options = args.daemon_options(context.output.verbose);
+            sync::daemon::warn_of_rival(options.no_clock_control);
             match daemon::run_daemon(&options) {
                 Ok(()) => ExitStatus::Done,
                 Err(failure) => context.fail(&failure, "sync"),

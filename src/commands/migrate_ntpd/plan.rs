@@ -13,6 +13,7 @@ use crate::conf::convert::Conversion;
 use crate::conf::convert::input::Input;
 use crate::conf::convert::input::Target;
 use crate::conf::convert::names_to_resolve;
+use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::sys;
 
@@ -70,6 +71,9 @@ pub(super) fn make(args: &Args, tree: &Tree, fresh: Option<bool>) -> Result<Opti
     }
     let target = target::target(tree, args.to, args.chrony_version, false);
     let conversion = old.convert(&target, args.policy());
+    if args.to == To::Clockbox {
+        not_yet(args, tree, conversion.serving.serve)?;
+    }
     let services = Services::new(tree);
     let start = new_service(&services, args.to, &target);
     let stop = old_services(&services, &start.name);
@@ -90,6 +94,30 @@ pub(super) fn make(args: &Args, tree: &Tree, fresh: Option<bool>) -> Result<Opti
     };
     plan.files = files(args, tree, &plan)?;
     Ok(Some(plan))
+}
+
+/// What clockbox's own daemon cannot do yet is refused before anything is touched.
+fn not_yet(args: &Args, tree: &Tree, serving: bool) -> Result<(), Failure> {
+    let refuse = |why: &str, next: &str| {
+        Err(Failure::new(
+            ExitStatus::Unavailable,
+            format!("--to clockbox: {why}; nothing was changed"),
+        )
+        .hint(next))
+    };
+    if serving {
+        return refuse(
+            "the old configuration serves clients, which clockbox's own daemon does not do yet",
+            "migrate to chrony: leave --to clockbox out; or without clients: --no-serve",
+        );
+    }
+    if tree.is_live() && !args.dry_run {
+        return refuse(
+            "its daemon cannot be asked yet whether it is synchronised, so that the migration could not be proved",
+            "migrate to chrony: leave --to clockbox out; or only convert: --from FILE --output DIR",
+        );
+    }
+    Ok(())
 }
 
 /// The service of the new daemon, by the name that the distribution has or would give it.
@@ -153,16 +181,13 @@ fn files(args: &Args, tree: &Tree, plan: &Plan) -> Result<Vec<Wanted>, Failure> 
         files.push(plain(&layout.drift, drift));
     }
     if args.to == To::Clockbox && sys::service::find(tree.root(), "clockbox").is_none() {
-        files.push(plain(
-            UNIT,
-            &unit(tree, layout.conf.as_str(), plan.conversion.serving.serve)?,
-        ));
+        files.push(plain(UNIT, &unit(tree, layout.conf.as_str())?));
     }
     Ok(files)
 }
 
 /// A unit for clockbox's own daemon, where no package brought one.
-fn unit(tree: &Tree, conf: &str, serving: bool) -> Result<String, Failure> {
+fn unit(tree: &Tree, conf: &str) -> Result<String, Failure> {
     let installed = [
         "/usr/sbin/clockbox",
         "/usr/bin/clockbox",
@@ -173,7 +198,6 @@ fn unit(tree: &Tree, conf: &str, serving: bool) -> Result<String, Failure> {
         Some(path) => path.to_owned(),
         None => sys::host::program()?.display().to_string(),
     };
-    let command = if serving { "serve" } else { "sync --daemon" };
     Ok(format!(
         "[Unit]\n\
          Description=clockbox time daemon\n\
@@ -183,7 +207,7 @@ fn unit(tree: &Tree, conf: &str, serving: bool) -> Result<String, Failure> {
          Conflicts=chrony.service chronyd.service ntp.service ntpd.service ntpsec.service openntpd.service systemd-timesyncd.service\n\
          \n\
          [Service]\n\
-         ExecStart={program} {command} --config {conf}\n\
+         ExecStart={program} sync --daemon --config {conf}\n\
          RuntimeDirectory=clockbox\n\
          StateDirectory=clockbox\n\
          LogsDirectory=clockbox\n\

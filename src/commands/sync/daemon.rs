@@ -52,6 +52,18 @@ pub fn holder() -> Option<Running> {
         .map(|&daemon| daemon.clone())
 }
 
+/// Says on standard error that another daemon holds the clock that this one is to steer.
+pub fn warn_of_rival(no_clock_control: bool) {
+    if let Some(rival) = holder().filter(|_| !no_clock_control) {
+        sys::terminal::complain(&format!(
+            "clockbox sync: warning: {} (process {}) steers this clock too, and they will fight: \
+             stop one of them, or give --no-clock-control\n",
+            rival.kind.word(),
+            rival.pid
+        ));
+    }
+}
+
 /// Its row in the report.
 #[must_use]
 pub fn row(daemon: &Running) -> DaemonRow {
