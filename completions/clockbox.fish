@@ -88,7 +88,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_s
 always\t''
 never\t''"
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l dry-run -d 'Say what would be done, and do nothing'
-complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l diff -d 'Show the changes as a unified diff'
+complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l diff -d 'Show the changes as a unified diff too; with --dry-run only show them'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -l json -d 'One JSON object instead of a table'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print nothing: the exit status is the answer'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say more'

@@ -248,6 +248,15 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
         .trim_start_matches("error: ");
     if !json {
         sys::terminal::complain(&text);
+        let mut words = arguments.iter().skip(1).filter_map(|a| a.to_str());
+        if error.kind() == ErrorKind::InvalidSubcommand
+            && words.next() == Some("timezone")
+            && let Some(zone) = words.next()
+        {
+            sys::terminal::complain(&format!(
+                "\n  to set a zone: clockbox timezone set {zone}\n"
+            ));
+        }
         return ExitStatus::Usage;
     }
     let output = Output {

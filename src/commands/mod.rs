@@ -78,7 +78,7 @@ impl Context {
         } else if self.output.json {
             text = report::json(found, now(), sys::host::name())?;
         } else if !self.output.quiet {
-            text = found.render(&self.output.page);
+            text = report::format::harmless(&found.render(&self.output.page));
         }
         self.print(&text)?;
         Ok(status)

@@ -90,6 +90,31 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
+/// A page without what would steer a terminal further than to a colour: of escape sequences only
+/// those that paint (`ESC [ … m`) stay. Files and servers say what they like.
+#[must_use]
+pub fn harmless(page: &str) -> String {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r');
+    if !page.contains(steers) {
+        return page.to_owned();
+    }
+    let mut out = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some(c) = rest.chars().next() {
+        let sequence = rest.strip_prefix("\u{1b}[").and_then(|after| {
+            let end = after.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+            after.get(end..)?.starts_with('m').then_some(end + 3)
+        });
+        let length = sequence.unwrap_or(c.len_utf8());
+        match sequence {
+            Some(_) => out.push_str(rest.get(..length).unwrap_or_default()),
+            None => out.push(if steers(c) { '?' } else { c }),
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    out
+}
+
 /// The text broken at spaces to fit the width, continuation lines indented; the first line is
 /// taken to begin at column `indent`. Without a width it stays as it is.
 #[must_use]
@@ -136,6 +161,12 @@ mod tests {
     #[test]
     fn words_from_elsewhere_do_not_steer_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mb\u{202e}\nc"), "a?[31mb?\nc");
+    }
+
+    #[test]
+    fn of_escape_sequences_only_colours_stay_on_a_page() {
+        let page = "\u{1b}[31mred\u{1b}[0m \u{1b}[2J\u{7}é\u{1b}]0;t\n";
+        assert_eq!(harmless(page), "\u{1b}[31mred\u{1b}[0m ?[2J?é?]0;t\n");
     }
 
     #[test]

@@ -90,7 +90,10 @@ fn prepare(change: &Change) -> io::Result<Prepared<'_>> {
     let path = change.path.as_path();
     let old = match fs::symlink_metadata(path) {
         Ok(kind) if kind.is_symlink() => Old::Link(fs::read_link(path)?),
-        Ok(kind) if kind.is_file() => Old::File(fs::read(path)?),
+        // Kept to be put back: a place that is too large to be one is left alone.
+        Ok(kind) if kind.is_file() => {
+            Old::File(files::read(path, files::CONFIG_LIMIT).map_err(|e| e.reason)?)
+        }
         Ok(_) => return Err(io::Error::other("it is neither a file nor a link")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Old::Nothing,
         Err(e) => return Err(e),

@@ -333,13 +333,25 @@ fn a_machine_without_ntpd_is_told_so() {
 fn an_image_for_clockboxs_own_daemon_gets_a_unit() {
     let image = image();
     let root = image.path().to_str().unwrap();
-    let ran = run(&["migrate-ntpd", "--to", "clockbox", "--root", root, "--json"]);
+    let words = ["migrate-ntpd", "--to", "clockbox", "--root", root, "--json"];
+    // This image serves clients, which clockbox's own daemon does not do yet: nothing is changed.
+    let before = tree(image.path());
+    let ran = run(&words);
+    assert_eq!(ran.status, 69, "{ran:?}");
+    assert!(
+        ran.json()["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("serves clients")
+    );
+    assert_eq!(tree(image.path()), before);
+    let ran = run(&[&words[..], &["--no-serve", "--accept-losses"]].concat());
     assert_eq!(ran.status, 0, "{ran:?}");
     let after = tree(image.path());
     assert!(after["etc/clockbox/clockbox.conf"].contains("server a.example key 1 iburst"));
     let unit = &after["etc/systemd/system/clockbox.service"];
     assert!(
-        unit.contains("serve --config /etc/clockbox/clockbox.conf"),
+        unit.contains("sync --daemon --config /etc/clockbox/clockbox.conf"),
         "{unit}"
     );
     assert!(

@@ -34,7 +34,7 @@ pub struct Args {
     /// Say what would be done, and do nothing
     #[arg(long, alias = "check")]
     dry_run: bool,
-    /// Show the changes as a unified diff
+    /// Show the changes as a unified diff too; with --dry-run only show them
     #[arg(long)]
     diff: bool,
     /// Set the zone of the image that is mounted here, by its own zone database
@@ -144,6 +144,7 @@ fn wanted<'a>(machine: &Machine, zone: &'a str, now: i64) -> Result<Wanted<'a>, 
         return Err(Failure::usage("ZONE: it is empty").hint(hint).target(zone));
     }
     name::check(zone).map_err(unknown)?;
+    name::never_set(zone).map_or(Ok(()), |why| Err(unknown(why)))?;
     let found = match database.read(zone, tzif::LIMIT) {
         Ok(found) => found,
         Err(e) if facts::is_built_in(zone) || !(e.is_missing() || is_directory(&e)) => {

@@ -28,6 +28,21 @@ pub fn check(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Why a file of the database is no zone to set, where it is none: names that stand for the zone
+/// in force, or for a table.
+#[must_use]
+pub fn never_set(name: &str) -> Option<&'static str> {
+    match name.rsplit('/').next() {
+        Some("localtime") => Some("it stands for the zone in force, so it would point at itself"),
+        Some("posixrules") => Some("it is the rules of POSIX zone strings, not a place's zone"),
+        Some("Factory") => Some("it means that nobody has set a zone yet"),
+        _ if name.starts_with("right/") => {
+            Some("its clock counts leap seconds, which no system clock that follows UTC does")
+        }
+        _ => None,
+    }
+}
+
 /// The zone's name in the target of a link: what follows `zoneinfo/`, and where that begins.
 #[must_use]
 pub fn in_path(path: &str) -> Option<(&str, &str)> {
@@ -81,6 +96,22 @@ pub fn reversed_sign(name: &str) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_stand_for_something_else_are_never_set() {
+        for name in [
+            "localtime",
+            "posix/localtime",
+            "posixrules",
+            "Factory",
+            "right/UTC",
+        ] {
+            assert!(never_set(name).is_some(), "{name}");
+        }
+        for name in ["Japan", "Asia/Tokyo", "UTC", "posix/Asia/Tokyo"] {
+            assert_eq!(never_set(name), None, "{name}");
+        }
+    }
 
     #[test]
     fn what_leads_out_of_the_database_is_refused() {
