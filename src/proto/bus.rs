@@ -42,7 +42,7 @@ impl Property {
                     }
                 }
             } else {
-                word.push(first);
+                word.push(if first.is_control() { '?' } else { first });
                 while let Some(c) = characters.next_if(|c| *c != ' ') {
                     word.push(if c.is_control() { '?' } else { c });
                 }
@@ -166,6 +166,12 @@ impl NtpMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_that_begins_with_a_control_character_is_made_harmless() {
+        let property = Property::parse("s \u{6}\u{7}x").expect("parses");
+        assert_eq!(property.words, ["??x"]);
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -1,5 +1,5 @@
-//! This machine: its facts are gathered here; [`judge`] says whether they are as they should be,
-//! [`passing`] what the packet filter does with NTP.
+//! This machine: its facts are gathered here; `judge` says whether they are as they should be,
+//! `passing` what the packet filter does with NTP.
 
 use super::exchange::Plan;
 use super::filters;

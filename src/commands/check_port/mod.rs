@@ -36,8 +36,11 @@ use std::net::IpAddr;
                   unsynchronised, kiss of death, closed, prohibited, unreachable, silent, garbage."
 )]
 pub struct Args {
-    /// Hosts to ask: HOST, HOST:PORT, [IPv6]:PORT, or @FILE with one on each line
-    #[arg(value_name = "HOST")]
+    /// Hosts to ask.
+    #[arg(
+        value_name = "HOST",
+        help = "Hosts to ask: HOST, HOST:PORT, [IPv6]:PORT, or @FILE with one on each line"
+    )]
     hosts: Vec<String>,
     /// All tests: source port 123, NTP version 3, NTS-sized packets, mode 6 and 7, NTS-KE; 2 s
     /// between packets to one server
