@@ -1,5 +1,6 @@
 //! The machine's own facts for `clockbox status`: its clocks, its zone, its kernel, its ports.
 
+use crate::conf::zone::adjtime;
 use crate::report::finding::Finding;
 use crate::report::format::rfc3339;
 use crate::report::format::signed_seconds;
@@ -23,7 +24,7 @@ pub fn clocks() -> Clocks {
     let places = zone_places(Path::new("/"));
     let rtc_local = files::read_text(Path::new("/etc/adjtime"), 4096)
         .ok()
-        .map(|text| text.lines().nth(2).map(str::trim) == Some("LOCAL"));
+        .map(|text| adjtime::mode(&text) == Some(adjtime::Rtc::Local));
     let mut clocks = Clocks {
         utc: rfc3339(now, nanos),
         local: local(now, offset),

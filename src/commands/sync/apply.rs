@@ -2,6 +2,7 @@
 //! battery-backed clock.
 
 use super::daemon;
+use crate::conf::zone::adjtime;
 use crate::engine::correction;
 use crate::engine::correction::ClockState;
 use crate::engine::correction::Correction;
@@ -121,10 +122,7 @@ fn say(report: &mut SyncReport, decision: Correction, offset: f64, policy: &Poli
             }
             let left = if would { "would be" } else { "was" };
             let limit = format::seconds(policy.max_offset);
-            report.findings.push(
-                Finding::error("an offset this large is either a clock that was never set or servers that lie; compare with another clock first")
-                    .next(super::again(&["--force"])),
-            );
+            report.findings.push(absurd_offset());
             (
                 Action::TooLarge,
                 format!("That is more than --max-offset ({limit}): the clock {left} left alone."),
@@ -133,6 +131,15 @@ fn say(report: &mut SyncReport, decision: Correction, offset: f64, policy: &Poli
     };
     report.action = action;
     report.text = format!("{} {sentence}", report.text);
+}
+
+/// The finding for an offset over `--max-offset`.
+pub(super) fn absurd_offset() -> Finding {
+    Finding::error(
+        "an offset this large is either a clock that was never set or servers that lie; compare \
+         with another clock first",
+    )
+    .next(super::again(&["--force"]))
 }
 
 fn not_permitted(report: &mut SyncReport, measured: &str) {
@@ -209,9 +216,6 @@ fn set_rtc(report: &mut SyncReport) {
 #[must_use]
 pub fn keeps_local_time(root: &Path) -> bool {
     let path = sys::files::under(root, Path::new("/etc/adjtime"));
-    sys::files::read_text(&path, 4096).is_ok_and(|text| {
-        text.lines()
-            .nth(2)
-            .is_some_and(|line| line.trim() == "LOCAL")
-    })
+    sys::files::read_text(&path, 4096)
+        .is_ok_and(|text| adjtime::mode(&text) == Some(adjtime::Rtc::Local))
 }

@@ -391,10 +391,7 @@ fn correct(
                 "{} That is more than --max-offset ({limit}): it was not stepped.",
                 report.text
             );
-            report.findings.push(
-                Finding::error("an offset this large is either a clock that was never set or servers that lie; compare with another clock first")
-                    .next(super::again(&["--force"])),
-            );
+            report.findings.push(apply::absurd_offset());
         }
     }
     Ok(())
