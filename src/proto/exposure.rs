@@ -12,11 +12,12 @@ pub const fn mode6_request(sequence: u16) -> [u8; 12] {
     [0x16, 0x02, high, low, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-/// Mode 7: the list of peers (implementation XNTPD, request 0), not the list of clients (monlist):
-/// whoever answers this answers that too, and this answer is short.
+/// Mode 7: monlist, the list of the last clients (implementation XNTPD, request 42), the question
+/// by which strangers aim a server at others (CVE-2013-5211). A server that answers mode 7 and keeps
+/// no such list says so in eight octets.
 #[must_use]
 pub const fn mode7_request() -> [u8; 8] {
-    [0x17, 0x00, 0x03, 0x00, 0, 0, 0, 0]
+    [0x17, 0x00, 0x03, 0x2a, 0, 0, 0, 0]
 }
 
 /// Whether a datagram is an answer in this mode: mode 6 and 7 mark responses by a bit.

@@ -8,6 +8,8 @@ use serde_json::Value;
 pub const MAX_LEN: u64 = 1 << 20;
 /// Sources at most.
 const MAX_SOURCES: usize = 512;
+/// Seconds that no delay and no uncertainty has.
+const NEVER_S: f64 = 2_147_483_648.0;
 
 /// What the daemon says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,8 +57,10 @@ pub struct Source {
     pub unanswered: Option<u32>,
     /// NTS cookies left; `None` without NTS.
     pub nts_cookies: Option<u32>,
-    /// When it was last updated.
+    /// When it was last updated; `None`: never, and then nothing was measured.
     pub last_update: Option<NtpTimestamp>,
+    /// The daemon's own number for it; its own tool lists by that.
+    pub id: Option<u64>,
 }
 
 /// Reads the JSON.
@@ -80,7 +84,11 @@ pub fn parse(bytes: &[u8]) -> Result<Observation, String> {
         leap: text(system, "leap_indicator"),
         root_delay_s: number(system, "root_delay"),
         root_dispersion_s: dispersion(system, now),
-        sources: sources.iter().take(MAX_SOURCES).map(source).collect(),
+        sources: {
+            let mut list: Vec<Source> = sources.iter().take(MAX_SOURCES).map(source).collect();
+            list.sort_by_key(|source| source.id);
+            list
+        },
     })
 }
 
@@ -105,14 +113,17 @@ fn source(value: &Value) -> Source {
         _ => value,
     };
     let measured = inner.get("timedata").unwrap_or(inner);
-    let get = |name| number(measured, name);
+    // What was never measured has half the range of its type for a value.
+    let get = |name| number(measured, name).filter(|v| v.abs() < NEVER_S);
+    let last_update = timestamp(measured.get("last_update").unwrap_or(&Value::Null));
+    let never = measured.get("last_update").is_some() && last_update.is_none();
     let poll = inner
         .get("poll_interval")
         .and_then(|v| v.as_i64().or_else(|| v.get("0")?.as_i64()));
     Source {
         name: text(inner, "name"),
         address: text(inner, "address"),
-        offset_s: get("offset"),
+        offset_s: get("offset").filter(|_| !never),
         uncertainty_s: get("uncertainty"),
         delay_s: get("delay"),
         remote_delay_s: get("remote_delay"),
@@ -120,7 +131,8 @@ fn source(value: &Value) -> Source {
         poll: poll.and_then(|n| i8::try_from(n).ok()),
         unanswered: integer(inner, "unanswered_polls").and_then(|n| u32::try_from(n).ok()),
         nts_cookies: integer(inner, "nts_cookies").and_then(|n| u32::try_from(n).ok()),
-        last_update: timestamp(measured.get("last_update").unwrap_or(&Value::Null)),
+        last_update,
+        id: integer(inner, "id"),
     }
 }
 

@@ -45,16 +45,48 @@ impl RefId {
         Ipv4Addr::new(a, b, c, d)
     }
 
-    /// How people write it beside this stratum: a code at stratum 0 and 1, else an address (which
-    /// for an IPv6 upstream is only a hash).
+    /// How people write it beside this stratum: a code at stratum 0 and 1, and where there is one
+    /// at 16 (`INIT`, `XNON`: not synchronised); else an address (which for an IPv6 upstream is only
+    /// a hash).
     #[must_use]
     pub fn display(self, stratum: u8) -> String {
         match self.text() {
-            Some(text) if stratum <= 1 => text,
+            Some(text) if stratum <= 1 || stratum >= 16 => text,
             _ if stratum <= 1 => format!("{:08X}", u32::from_be_bytes(self.0)),
             _ => self.address().to_string(),
         }
     }
+
+    /// What a code of stratum 1 stands for (RFC 5905, figure 12, and what servers use today); at
+    /// any stratum the 127.127.1.x by which a server says that it serves its own clock.
+    #[must_use]
+    pub fn words(self, stratum: u8) -> Option<&'static str> {
+        if matches!(self.0, [127, 127, 1, _]) {
+            return Some(Self::OWN_CLOCK);
+        }
+        if stratum != 1 {
+            return None;
+        }
+        Some(match self.text()?.as_str() {
+            "LOCL" | "LCL" => Self::OWN_CLOCK,
+            "GPS" | "GNSS" | "NMEA" => "a satellite receiver (GPS, GNSS)",
+            "GAL" => "a satellite receiver (Galileo)",
+            "GLO" => "a satellite receiver (GLONASS)",
+            "GOES" => "a satellite receiver (GOES)",
+            "PPS" => "a pulse a second",
+            "PTP" | "PHC0" | "PHC" => "PTP",
+            "ATOM" => "an atomic clock",
+            "CDMA" => "a mobile network",
+            "DCFa" | "DCFp" | "DCF" | "MSF" | "WWV" | "WWVB" | "WWVH" | "CHU" | "TDF" | "HBG"
+            | "JJY" => "a radio time signal",
+            "ACTS" | "NIST" | "USNO" | "PTB" => "a national laboratory's modem service",
+            "GOOG" => "Google's clocks",
+            _ => return None,
+        })
+    }
+
+    /// The words for a server that serves its own clock.
+    pub const OWN_CLOCK: &'static str = "its own clock, for want of a source";
 
     /// As a kiss code; only meaningful when the stratum is 0.
     #[must_use]
@@ -92,6 +124,8 @@ mod tests {
     fn a_code_is_text_and_an_upstream_is_an_address() {
         assert_eq!(RefId(*b"GPS\0").display(1), "GPS");
         assert_eq!(RefId([169, 254, 169, 123]).display(4), "169.254.169.123");
+        assert_eq!(RefId(*b"XNON").display(16), "XNON");
+        assert_eq!(RefId([0; 4]).display(16), "0.0.0.0");
         assert_eq!(RefId([0xff, 0, 0, 1]).display(1), "FF000001");
     }
 

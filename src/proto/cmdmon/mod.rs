@@ -2,7 +2,9 @@
 //! /run/chrony/chronyd.sock and UDP port 323, both sides of it.
 //!
 //! - [`request`]: requests, with the padding that keeps a reply from being longer.
+//! - [`change`]: the bodies of requests that change one thing.
 //! - [`new_source`]: the body of the request that adds a source.
+//! - [`server`]: what the daemon makes of a datagram.
 //! - [`reply`]: replies, known by their code, of the releases 1.30 to current.
 //! - [`field`]: how single values stand in the bodies; foreign signs are turned there.
 //! - [`float`]: the protocol's own 32-bit floating-point number.
@@ -10,11 +12,13 @@
 //! Everything is big-endian and without holes. There is no authentication: the socket's
 //! permissions are.
 
+pub mod change;
 pub mod field;
 pub mod float;
 pub mod new_source;
 pub mod reply;
 pub mod request;
+pub mod server;
 
 use std::fmt;
 use std::net::IpAddr;

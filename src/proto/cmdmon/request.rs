@@ -6,6 +6,7 @@ use super::MAX_LEN;
 use super::REQUEST_HEADER_LEN;
 use super::TYPE_REQUEST;
 use super::VERSION;
+use super::change::Change;
 use super::field::Addr;
 use super::field::Codec;
 use super::field::Float;
@@ -81,6 +82,14 @@ pub enum Request {
     Access(AccessCommand, AccessSubnet),
     /// `local`.
     Local(Local),
+    /// `maxupdateskew` and other changes of one thing.
+    Change(Change),
+    /// `rekey`.
+    Rekey,
+    /// `writertc`.
+    WriteRtc,
+    /// `trimrtc`.
+    TrimRtc,
     /// `cyclelogs`.
     CycleLogs,
     /// `dump`.
@@ -223,8 +232,11 @@ pub struct RequestHeader {
 const BARE: &[(u16, Request)] = &[
     (6, Request::Dump),
     (14, Request::SourceCount),
+    (16, Request::Rekey),
+    (30, Request::WriteRtc),
     (33, Request::Tracking),
     (35, Request::RtcReport),
+    (36, Request::TrimRtc),
     (37, Request::CycleLogs),
     (41, Request::ManualList),
     (43, Request::MakeStep),
@@ -261,6 +273,7 @@ impl Request {
             Self::Clients(_) => 68,
             Self::SelectData(_) => 69,
             Self::Local(_) => 74,
+            Self::Change(change) => change.code(),
             Self::Other(code) => *code,
             bare => BARE
                 .iter()
@@ -300,6 +313,7 @@ impl Request {
             Self::AddSource(source) => source.write(&mut out),
             Self::Access(_, subnet) => subnet.write(&mut out),
             Self::Local(local) => local.write(&mut out),
+            Self::Change(change) => change.write(&mut out),
             _ => {}
         }
         out.resize(out.len().max(self.reply_length()), 0);
@@ -332,7 +346,7 @@ impl Request {
         r.take(8, "padding")?;
         debug_assert_eq!(r.position(), REQUEST_HEADER_LEN);
         let request = Self::body(header.command, &mut r)?;
-        if bytes.len() < request.reply_length() {
+        if bytes.len() < reply::shortest_reply(header.command) {
             return Err(r.error("padding", Problem::Truncated));
         }
         Ok((header, request))
@@ -345,6 +359,9 @@ impl Request {
         if let Some((_, bare)) = BARE.iter().find(|(number, _)| *number == code) {
             return Ok(bare.clone());
         }
+        if let Some(change) = Change::read(code, r)? {
+            return Ok(Self::Change(change));
+        }
         Ok(match code {
             1 => Self::Online(Subnet::read(r)?),
             2 => Self::Offline(Subnet::read(r)?),
@@ -355,6 +372,7 @@ impl Request {
             29 => Self::DeleteSource(Addr::read(r, "address")?),
             34 => Self::SourceStats(r.u32("index")?),
             50 => Self::SetMakeStep(MakeStep::read(r)?),
+            56 => Self::Local(old_local(r)?),
             57 => Self::NtpData(Addr::read(r, "address")?),
             64 => Self::AddSource(Box::new(NewSource::read(r)?)),
             65 => Self::SourceName(Addr::read(r, "address")?),
@@ -365,6 +383,19 @@ impl Request {
             _ => Self::Other(code),
         })
     }
+}
+
+/// The body of `local` before 4.6, which had a code of its own.
+fn old_local(r: &mut Reader<'_>) -> Result<Local, DecodeError> {
+    Ok(Local {
+        on: I32::read(r, "on")?,
+        stratum: I32::read(r, "stratum")?,
+        distance_s: Float::read(r, "distance")?,
+        orphan: I32::read(r, "orphan")?,
+        activate_s: 0.0,
+        wait_synced_s: 0.0,
+        wait_unsynced_s: 0.0,
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Tests of the replies: round trips, the lengths of every release, hostile octets.
 
 use super::*;
+use crate::proto::refid::RefId;
 use proptest::prelude::*;
 
 const HEADER: ReplyHeader = ReplyHeader {
