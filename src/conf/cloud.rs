@@ -139,6 +139,20 @@ impl Cloud {
     }
 }
 
+/// Servers that are known to smear leap seconds: their time must not be mixed with others'.
+pub const SMEARED: &[&str] = &[
+    "169.254.169.123",
+    "fd00:ec2::123",
+    "metadata.google.internal",
+    "time.aws.com",
+    "time.google.com",
+    "time1.google.com",
+    "time2.google.com",
+    "time3.google.com",
+    "time4.google.com",
+    "time.facebook.com",
+];
+
 /// What runs the virtual machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hypervisor {

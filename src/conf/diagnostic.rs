@@ -90,6 +90,22 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
+    /// `file:line:column: error: message (help)`, for a log: no newline.
+    #[must_use]
+    pub fn line(&self, map: &SourceMap) -> String {
+        let origin = map.origin(self.span);
+        let help = self.help.as_ref();
+        let help = help.map_or_else(String::new, |help| format!(" ({help})"));
+        format!(
+            "{}:{}:{}: {}: {}{help}",
+            origin.file,
+            origin.line,
+            origin.column,
+            self.severity.word(),
+            self.message
+        )
+    }
+
     /// `file:line:column: error: message`, the line, the carets, the help; ends with a newline.
     #[must_use]
     pub fn render(&self, map: &SourceMap) -> String {

@@ -83,6 +83,8 @@ pub struct TimeSource {
     pub max_sources: Option<u32>,
     /// Seconds added to the measured offset.
     pub offset_s: f64,
+    /// A refclock that keeps TAI.
+    pub tai: bool,
     /// Used only when there is no other source (timesyncd's `FallbackNTP=`).
     pub fallback: bool,
     /// The whole directive.
@@ -116,6 +118,7 @@ impl TimeSource {
             version: None,
             max_sources: None,
             offset_s: 0.0,
+            tai: false,
             fallback: false,
             span,
             name_span,
@@ -143,6 +146,7 @@ pub fn chrony(loaded: &chrony::Loaded) -> Vec<TimeSource> {
                 source.noselect = clock.select.noselect;
                 source.trust = clock.select.trust;
                 source.offset_s = clock.offset.unwrap_or(0.0);
+                source.tai = clock.tai;
                 found.push(source);
             }
             _ => {}

@@ -8,6 +8,9 @@ use crate::conf::posix_tz::Transition;
 /// Larger than any zone's file: zic's fattest is under 4 KiB.
 pub const LIMIT: u64 = 256 << 10;
 
+/// TAI minus UTC before the first leap second of 1972, in seconds.
+const TAI_BEFORE: i32 = 10;
+
 /// More of anything than a file of [`LIMIT`] octets can hold.
 const MAX_COUNT: usize = 1 << 18;
 
@@ -117,6 +120,20 @@ impl Zone {
     pub fn leap_correction_s(&self, unix: i64) -> i32 {
         let past = self.leap_seconds.iter().rev().find(|(at, _)| *at <= unix);
         past.map_or(0, |(_, correction)| *correction)
+    }
+
+    /// TAI minus UTC as the leap seconds of a `right/` zone tell it: Unix second and value from then
+    /// on, ascending. RFC 9636 counts occurrences with the leap seconds before them.
+    #[must_use]
+    pub fn tai_changes(&self) -> Vec<(i64, i32)> {
+        let mut before = 0;
+        let mut changes = Vec::with_capacity(self.leap_seconds.len());
+        for &(occurrence, correction) in &self.leap_seconds {
+            let unix = occurrence.saturating_sub(i64::from(before));
+            changes.push((unix, correction.saturating_add(TAI_BEFORE)));
+            before = correction;
+        }
+        changes
     }
 
     fn kind(&self, index: usize) -> &LocalType {

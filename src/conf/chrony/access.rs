@@ -1,26 +1,20 @@
-//! How chronyd decides whom it answers: a tree of four bits a level.
-//!
-//! From chrony's manual and behaviour: nobody is answered until an `allow`; within one level of
-//! four bits the later line wins, and a deeper level wins over a higher one; `all` removes what
-//! stands deeper inside the network.
+//! Whom chronyd answers by the lines of its file, a name apart: nobody until an `allow`; which
+//! network decides is in [`crate::proto::prefix`].
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
 
-use crate::conf::address::Network;
 use crate::conf::chrony::value::Access;
 use crate::conf::chrony::value::Subject;
+use crate::proto::prefix::Builder;
 
 /// The rules of one port (NTP or commands).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
-    v4: Tree,
-    v6: Tree,
+    networks: Builder,
 }
 
-/// For each depth in nibbles and each prefix of so many nibbles: the state.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tree(BTreeMap<(u8, u128), bool>);
+const DENY: u32 = 1;
+const ALLOW: u32 = 2;
 
 impl Rules {
     /// No rules: everybody is refused.
@@ -32,88 +26,20 @@ impl Rules {
     /// Adds a line. A rule that names a host by name changes nothing here: what the name stands
     /// for is not known.
     pub fn add(&mut self, allow: bool, access: &Access) {
-        match &access.subject {
-            Subject::Everybody => {
-                self.v4.set(0, 0, 128, allow, access.all);
-                self.v6.set(0, 0, 128, allow, access.all);
-            }
-            Subject::Network(network) => {
-                let (value, v4) = left(network.address);
-                let tree = if v4 { &mut self.v4 } else { &mut self.v6 };
-                tree.set(value, network.bits, 128, allow, access.all);
-            }
-            Subject::Name(_) => {}
-        }
+        let network = match &access.subject {
+            Subject::Everybody => None,
+            Subject::Network(network) => Some((network.address, network.bits)),
+            Subject::Name(_) => return,
+        };
+        let value = if allow { ALLOW } else { DENY };
+        self.networks.put(network, value, access.all);
     }
 
     /// Whether an address is answered.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
-        let (value, v4) = left(address);
-        if v4 {
-            self.v4.get(value, 8)
-        } else {
-            self.v6.get(value, 32)
-        }
+        self.networks.find(address) == ALLOW
     }
-
-    /// The networks of the rules.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.v4.0.is_empty() && self.v6.0.is_empty()
-    }
-}
-
-/// The address in the highest bits of 128, and whether it is IPv4.
-fn left(address: IpAddr) -> (u128, bool) {
-    match address {
-        IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, true),
-        IpAddr::V6(v6) => (v6.to_bits(), false),
-    }
-}
-
-/// The first `nibbles` nibbles of a value.
-fn prefix(value: u128, nibbles: u8) -> u128 {
-    u128::MAX
-        .checked_shl(128 - 4 * u32::from(nibbles))
-        .unwrap_or(0)
-        & value
-}
-
-impl Tree {
-    fn set(&mut self, value: u128, bits: u8, width: u8, allow: bool, all: bool) {
-        let bits = bits.min(width);
-        let depth = bits.div_ceil(4);
-        // A prefix that ends inside a level covers several of its places.
-        let places = 1_u128 << (4 * depth - bits);
-        let first = prefix(value, depth) & mask(bits);
-        let step = 1_u128.checked_shl(128 - 4 * u32::from(depth)).unwrap_or(0);
-        for place in 0..places {
-            let at = first.wrapping_add(place.wrapping_mul(step));
-            if all {
-                self.0
-                    .retain(|&(deeper, known), _| deeper <= depth || prefix(known, depth) != at);
-            }
-            self.0.insert((depth, at), allow);
-        }
-    }
-
-    fn get(&self, value: u128, levels: u8) -> bool {
-        (0..=levels)
-            .rev()
-            .find_map(|depth| self.0.get(&(depth, prefix(value, depth))).copied())
-            .unwrap_or(false)
-    }
-}
-
-fn mask(bits: u8) -> u128 {
-    u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0)
-}
-
-/// Whether two networks are of the same family.
-#[must_use]
-pub fn same_family(a: &Network, b: &Network) -> bool {
-    a.address.is_ipv4() == b.address.is_ipv4()
 }
 
 #[cfg(test)]

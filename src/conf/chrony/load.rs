@@ -28,7 +28,7 @@ const MAX_DEPTH: usize = 10;
 /// Files read at most.
 const MAX_FILES: usize = 1000;
 /// Bytes of a file at most.
-const MAX_SIZE: usize = 1 << 20;
+const MAX_SIZE: usize = 4 << 20;
 /// Bytes of all files at most.
 const MAX_TOTAL: usize = 8 << 20;
 /// Bytes of a line chronyd reads.
@@ -147,7 +147,7 @@ impl Loader<'_> {
             let span = from.unwrap_or(Span::new(id, 0, 0));
             self.report(
                 Diagnostic::error(span, format!("{path}: too large, or too many files"))
-                    .with_help("a configuration has at most 1000 files of 1 MiB, 8 MiB in all"),
+                    .with_help("a configuration has at most 1000 files of 4 MiB, 8 MiB in all"),
             );
             return;
         } else if bytes.contains(&0) {
@@ -262,6 +262,11 @@ impl Loader<'_> {
                     self.file(&path, at, depth);
                 }
             }
+            // Amazon Linux's own file asks for a directory that may have gone with chrony's package.
+            Err((dir, ReadError::Missing)) => self.report(
+                Diagnostic::warning(at, format!("{dir} is not there: nothing is included"))
+                    .with_help("chronyd itself does not start then"),
+            ),
             Err((dir, error)) => self.report(
                 Diagnostic::error(at, format!("cannot list {dir}: {error}")).with_help(
                     "chronyd does not start when the directory of an include is missing",

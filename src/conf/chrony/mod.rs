@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod directives;
+pub mod effective;
 pub mod gate;
 pub mod load;
 pub mod parse;

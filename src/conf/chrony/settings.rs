@@ -335,9 +335,9 @@ impl Settings {
                 .nts_trusted_certs
                 .push((set.unwrap_or(0), path.clone())),
             Value::RateLimit(limit) => match statement.name {
-                "ratelimit" => self.rate_limit = Some(*limit),
-                "cmdratelimit" => self.command_rate_limit = Some(*limit),
-                _ => self.nts_rate_limit = Some(*limit),
+                "ratelimit" => limited(&mut self.rate_limit, *limit),
+                "cmdratelimit" => limited(&mut self.command_rate_limit, *limit),
+                _ => limited(&mut self.nts_rate_limit, *limit),
             },
             Value::SmoothTime(smooth) => self.smooth_time = Some(*smooth),
             Value::TempComp(comp) => self.temp_comp = Some((**comp).clone()),
@@ -457,6 +457,17 @@ impl Settings {
             _ => debug_assert_eq!(name, "confdir", "no setting"),
         }
     }
+}
+
+/// A second line changes only the options that it gives.
+fn limited(slot: &mut Option<RateLimit>, new: RateLimit) {
+    let old = slot.unwrap_or_default();
+    *slot = Some(RateLimit {
+        interval: new.interval.or(old.interval),
+        burst: new.burst.or(old.burst),
+        leak: new.leak.or(old.leak),
+        kod: new.kod.or(old.kod),
+    });
 }
 
 fn set_family(list: &mut [Option<IpAddr>; 2], ip: IpAddr) {

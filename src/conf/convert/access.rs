@@ -251,6 +251,8 @@ impl Table {
                 .iter()
                 .filter(|entry| entry.v4 == v4)
                 .map(|entry| entry.contiguous().unwrap_or_else(|| entry.cover()))
+                // Nobody comes from there: such packets arrive as IPv4, and are judged as IPv4.
+                .filter(|network| !is_mapped(network))
                 .collect();
             networks.sort_by_key(|network| (network.bits, network.address));
             networks.dedup();
@@ -323,6 +325,11 @@ impl Table {
         probes.dedup();
         probes
     }
+}
+
+/// IPv4 addresses written as IPv6 ones: `::ffff:0:0/96` and what is inside.
+fn is_mapped(network: &Network) -> bool {
+    network.bits >= 96 && network.address.is_ipv6() && network.address.to_canonical().is_ipv4()
 }
 
 fn number(address: IpAddr) -> (u128, bool) {

@@ -185,6 +185,12 @@ impl Converter<'_> {
         for option in options {
             self.source_option(&mut ready, option);
         }
+        if !ready.source.iburst && self.ticks(host) {
+            ready.source.iburst = true;
+            ready
+                .notes
+                .push("iburst, because step-tickers sets the clock by it at boot".to_owned());
+        }
         polls(&mut ready);
         if let Some(id) = ready.source.key {
             self.check_key(&mut ready, id);

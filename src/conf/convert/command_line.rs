@@ -151,7 +151,7 @@ impl Converter<'_> {
                 line: line.line,
                 column: 1,
             };
-            records.push(super::record(origin, line.text.clone(), outcome));
+            records.push(Record::new(origin, line.text.clone(), outcome));
         }
         records
     }

@@ -13,6 +13,9 @@ use crate::conf::ntp::Opt;
 use crate::conf::ntp::Statement;
 use crate::conf::ntp::Term;
 
+/// Stands in the table of directives for what no release of chrony has yet.
+const UNRELEASED: (u16, u16) = (4, 9);
+
 impl Converter<'_> {
     /// What becomes of a directive of one word or number.
     pub(super) fn plain(&mut self, statement: &Statement) -> Outcome {
@@ -89,10 +92,24 @@ impl Converter<'_> {
         let line = write::line(name, value);
         match crate::conf::chrony::gate::newer_than(self.target.version, name, value).first() {
             None => Outcome::kept(line),
-            Some(newer) => Outcome::dropped(&format!(
-                "{} needs chrony {}, this is {}",
-                newer.word, newer.since, self.target.version
-            )),
+            Some(newer) => {
+                let since = match newer.since >= Version::new(UNRELEASED.0, UNRELEASED.1) {
+                    true => "a chrony that is not released yet".to_owned(),
+                    false => format!("chrony {}", newer.since),
+                };
+                let (word, version) = (&newer.word, self.target.version);
+                Outcome::dropped(&format!("{word} needs {since}, this is {version}"))
+            }
+        }
+    }
+
+    /// As [`Self::gated`], for what decides which sources are believed: without it the clock may
+    /// follow one that ntpd refused.
+    fn gated_choice(&self, name: &str, value: &Value) -> Outcome {
+        let outcome = self.gated(name, value);
+        match outcome.output.is_empty() {
+            true => outcome.losing("sources that ntpd refused for their stratum can be selected"),
+            false => outcome,
         }
     }
 
@@ -135,9 +152,18 @@ impl Converter<'_> {
                 outcome.note(format!("{list} is kept up to date by the system"))
             };
         }
+        let needs = format!(
+            "leapseclist needs chrony 4.6, this is {}",
+            self.target.version
+        );
+        if self.target.right_utc == Some(false) {
+            return Outcome::lost(&format!(
+                "{needs}, and the time zone data has no right/UTC for leapsectz: leap seconds are announced by the servers alone"
+            ));
+        }
         Outcome::changed(
             vec!["leapsectz right/UTC".to_owned()],
-            "chrony before 4.6 takes leap seconds from the time zone data; it ignores the line if right/UTC is missing",
+            &format!("{needs}: it takes them from the time zone data"),
         )
     }
 
@@ -213,12 +239,7 @@ impl Converter<'_> {
             let next = self.switch(&word.text, on);
             outcome = Some(match outcome {
                 None => next,
-                Some(mut sum) => {
-                    sum.matters |= next.matters;
-                    sum.verdict = sum.verdict.min(next.verdict);
-                    sum.reasons.extend(next.reasons);
-                    sum
-                }
+                Some(sum) => join(sum, next),
             });
         }
         outcome.unwrap_or_else(|| Outcome::dropped("names nothing"))
@@ -296,9 +317,9 @@ impl Converter<'_> {
                 None => Outcome::dropped("not a distance"),
             },
             "ceiling" if int >= 16 => Outcome::implied("no limit"),
-            "ceiling" => self.gated("maxstratum", &Value::Int((int - 1).max(0))),
+            "ceiling" => self.gated_choice("maxstratum", &Value::Int((int - 1).max(0))),
             "floor" if int <= 1 => Outcome::implied("no limit"),
-            "floor" => self.gated("minstratum", &Value::Int(int)),
+            "floor" => self.gated_choice("minstratum", &Value::Int(int)),
             "orphan" => self.orphan(int),
             "orphanwait" => Outcome::changed(Vec::new(), "part of the local line"),
             "minclock" | "mindist" | "beacon" | "cohort" | "bcpollbstep" | "basedate" => {

@@ -28,6 +28,23 @@ pub struct CommandLine {
     pub words: Vec<String>,
 }
 
+/// An assignment of a service's file of variables (`/etc/default/ntp`, `/etc/sysconfig/ntpd`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// The file.
+    pub path: String,
+    /// Its line, from one.
+    pub line: usize,
+    /// The line as it stands.
+    pub text: String,
+    /// The variable.
+    pub name: String,
+    /// Its value without quotes.
+    pub value: String,
+    /// A later line of the file sets it again.
+    pub overridden: bool,
+}
+
 /// Everything that describes the old daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
@@ -43,8 +60,12 @@ pub struct Input {
     pub command_lines: Vec<CommandLine>,
     /// What names in `restrict` lines stand for, as far as the caller looked them up.
     pub resolved: BTreeMap<String, Vec<IpAddr>>,
-    /// Hosts that DHCP gave, which the new daemon gets from DHCP itself.
+    /// Hosts that DHCP gave and that the configuration does not name.
     pub dhcp: Vec<String>,
+    /// The line that keeps DHCP's servers out (`IGNORE_DHCP=yes`).
+    pub ignore_dhcp: Option<CommandLine>,
+    /// What else the files with the service's options set.
+    pub variables: Vec<Variable>,
 }
 
 impl Input {
@@ -59,6 +80,8 @@ impl Input {
             command_lines: Vec::new(),
             resolved: BTreeMap::new(),
             dhcp: Vec::new(),
+            ignore_dhcp: None,
+            variables: Vec::new(),
         }
     }
 }
@@ -66,6 +89,8 @@ impl Input {
 /// Where the new daemon keeps its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
+    /// Its name.
+    pub daemon: &'static str,
     /// Its configuration.
     pub conf: String,
     /// Its keys.
@@ -85,6 +110,7 @@ impl Layout {
     #[must_use]
     pub fn debian() -> Self {
         Self {
+            daemon: "chronyd",
             conf: "/etc/chrony/chrony.conf".to_owned(),
             keys: "/etc/chrony/chrony.keys".to_owned(),
             drift: "/var/lib/chrony/chrony.drift".to_owned(),
@@ -109,6 +135,7 @@ impl Layout {
     #[must_use]
     pub fn clockbox() -> Self {
         Self {
+            daemon: "clockbox",
             conf: "/etc/clockbox/clockbox.conf".to_owned(),
             keys: "/etc/clockbox/clockbox.keys".to_owned(),
             drift: "/var/lib/clockbox/drift".to_owned(),
@@ -128,6 +155,8 @@ pub struct Target {
     pub layout: Layout,
     /// A leap-seconds.list of the machine, if there is one.
     pub leap_list: Option<String>,
+    /// Whether the time zone data has `right/UTC`, where that is known.
+    pub right_utc: Option<bool>,
     /// The machine is a guest without an RTC of its own to keep.
     pub no_rtc: bool,
 }

@@ -14,11 +14,10 @@ use crate::conf::convert::drift;
 use crate::conf::convert::input::Companion;
 use crate::conf::convert::input::Policy;
 use crate::conf::convert::input::Target;
-use crate::conf::convert::push_comment;
-use crate::conf::convert::record;
 use crate::conf::convert::record::Outcome;
 use crate::conf::convert::record::Record;
 use crate::conf::convert::restrict::Serving;
+use crate::conf::convert::text::push_comment;
 use crate::conf::ntp::Term;
 use crate::conf::ntp::scan;
 use crate::conf::span::Origin;
@@ -110,7 +109,8 @@ impl Writer<'_> {
             line: line.number,
             column: 1,
         };
-        self.records.push(record(origin, text.to_owned(), outcome));
+        self.records
+            .push(Record::new(origin, text.to_owned(), outcome));
     }
 
     fn directive(&mut self, terms: &[Term]) -> Outcome {
@@ -211,7 +211,7 @@ impl Writer<'_> {
         let mut conf = format!("# Converted from {path} by clockbox migrate-ntpd.\n\n");
         let mut tail = vec![
             String::new(),
-            "# Needed by chronyd, a matter of course in ntpd.".to_owned(),
+            format!("# Needed by {}, a matter of course in ntpd.", layout.daemon),
             format!("driftfile {}", layout.drift),
             "makestep 1 3".to_owned(),
         ];
@@ -252,6 +252,7 @@ impl Writer<'_> {
             warnings,
             refusal,
             unresolved: Vec::new(),
+            refused: Vec::new(),
         }
     }
 }
@@ -268,6 +269,7 @@ mod tests {
             version: Version::new(4, 3),
             layout: Layout::debian(),
             leap_list: None,
+            right_utc: None,
             no_rtc: false,
         };
         let drift = Companion {

@@ -42,6 +42,25 @@ pub struct Record {
     pub reason: String,
 }
 
+impl Record {
+    /// The account of a line by what became of it.
+    pub(super) fn new(origin: Origin, text: String, outcome: Outcome) -> Self {
+        let reasons: Vec<String> = outcome
+            .reasons
+            .into_iter()
+            .filter(|reason| !reason.is_empty())
+            .collect();
+        Self {
+            origin,
+            text,
+            verdict: outcome.verdict,
+            matters: outcome.matters,
+            output: outcome.output,
+            reason: reasons.join("; "),
+        }
+    }
+}
+
 /// Where the output of a line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {

@@ -244,6 +244,21 @@ impl Converter<'_> {
                 .and_then(Opt::int)
                 .and_then(|value| i8::try_from(value.clamp(-6, 17)).ok())
         };
+        if let Some(refid) = &refid {
+            let same = self.clocks().into_iter().filter(|(_, other)| {
+                let other = other.text("refid").unwrap_or_default();
+                other
+                    .chars()
+                    .filter(char::is_ascii_graphic)
+                    .take(4)
+                    .eq(refid.chars())
+            });
+            if same.count() > 1 {
+                notes.push(format!(
+                    "another reference clock is called {refid} too: chronyc cannot tell them apart"
+                ));
+            }
+        }
         let mut out = Refclock {
             driver: driver.to_owned(),
             parameter,
@@ -281,6 +296,15 @@ impl Converter<'_> {
         self.name_for_lock(index, &mut out);
         if clock.has("mode") {
             notes.push("mode has no counterpart for shared memory".to_owned());
+        }
+        let ptp = clock.text("refid").is_some_and(|refid| {
+            let refid = refid.to_ascii_uppercase();
+            refid.starts_with("PTP") || refid.starts_with("PHC")
+        });
+        if ptp {
+            notes.push(
+                "if phc2sys feeds it, refclock PHC /dev/ptp0 reads the clock without it".to_owned(),
+            );
         }
         if clock.unit >= 2 {
             notes.push("the segment is readable by its owner only: write SHM N:perm=0666 if another user feeds it".to_owned());

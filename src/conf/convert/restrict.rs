@@ -79,6 +79,14 @@ impl Restrictions {
         out
     }
 
+    /// Addresses at the boundaries of the rules that ntpd refuses. IPv4 addresses inside IPv6
+    /// ones come as IPv4 and are left out.
+    pub(super) fn refused(&self) -> Vec<IpAddr> {
+        let mut probes = self.table.probes();
+        probes.retain(|address| address.to_canonical() == *address && !self.table.serves(*address));
+        probes
+    }
+
     fn networks(
         &mut self,
         index: usize,
@@ -252,7 +260,7 @@ impl Converter<'_> {
         let mut outcome = if *target == Target::Source {
             Outcome::implied("allow and deny never affect chrony's own sources")
         } else if self.serving.serve {
-            Outcome::changed(Vec::new(), "part of the access rules below")
+            Outcome::changed(Vec::new(), "part of the allow and deny lines at the end")
         } else if self.loopback_only(target) {
             Outcome::implied("this machine itself is always allowed to monitor")
         } else {

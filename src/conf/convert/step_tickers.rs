@@ -7,6 +7,20 @@ use crate::conf::ntp::Body;
 use crate::conf::span::Origin;
 
 impl Converter<'_> {
+    /// Whether the file names a host.
+    pub(super) fn ticks(&self, host: &str) -> bool {
+        let content = self.input.step_tickers.as_ref().map(|file| &file.content);
+        content
+            .and_then(|content| content.as_ref().ok())
+            .is_some_and(|bytes| {
+                let text = String::from_utf8_lossy(bytes);
+                let mut lines = text
+                    .lines()
+                    .map(|line| line.split('#').next().unwrap_or(""));
+                lines.any(|line| line.split_whitespace().any(|word| word == host))
+            })
+    }
+
     /// The account of the file. `iburst` and `makestep` do the job; hosts that are no sources are
     /// lost, because the directive that would use them (initstepslew) delays the boot.
     pub(super) fn step_tickers(&mut self) -> Vec<Record> {
@@ -64,7 +78,7 @@ impl Converter<'_> {
                 line: number + 1,
                 column: 1,
             };
-            records.push(super::record(origin, line.to_owned(), outcome));
+            records.push(Record::new(origin, line.to_owned(), outcome));
         }
         records
     }

@@ -43,6 +43,8 @@ pub enum Test {
     Length(Vec<RangeInclusive<u16>>),
     /// The destination is of a type: `local`, `broadcast`, `multicast`, `unicast`.
     DestinationType(Vec<String>),
+    /// One of these lists, each of which must hold whole: a set of concatenated values.
+    AnyOf(Vec<Vec<Condition>>),
     /// Always true: matches that say nothing of the packet.
     Always,
     /// Never true of these packets (a flag of TCP, an ICMP type).
@@ -125,11 +127,34 @@ impl Test {
                     Truth::Depends
                 }
             }
+            Self::AnyOf(lists) => {
+                let mut some = Truth::No;
+                for list in lists {
+                    match all(list, flow) {
+                        Truth::Yes => return Truth::Yes,
+                        Truth::Depends => some = Truth::Depends,
+                        Truth::No => {}
+                    }
+                }
+                some
+            }
             Self::Always => Truth::Yes,
             Self::Never => Truth::No,
             Self::Depends => Truth::Depends,
         }
     }
+}
+
+fn all(conditions: &[Condition], flow: &Flow) -> Truth {
+    let mut all = Truth::Yes;
+    for condition in conditions {
+        match condition.holds(flow) {
+            Truth::No => return Truth::No,
+            Truth::Depends => all = Truth::Depends,
+            Truth::Yes => {}
+        }
+    }
+    all
 }
 
 fn port(ranges: &[RangeInclusive<u16>], port: Option<u16>) -> Truth {

@@ -27,6 +27,9 @@ pub struct Listing {
     pub of_iptables: Vec<String>,
 }
 
+/// A set of more concatenated values than this is not evaluated.
+const ELEMENTS: usize = 10_000;
+
 /// Elements of a table's named sets and maps.
 type Sets = BTreeMap<(String, String, String), Vec<Value>>;
 
@@ -198,6 +201,9 @@ impl Reader<'_> {
 
     /// The conditions of `left op right`: a payload's field implies its protocol.
     fn test(&self, left: &Value, op: &str, right: &Value, text: &str) -> Vec<Condition> {
+        if let Some(parts) = left.get("concat").and_then(Value::as_array) {
+            return self.concatenation(parts, op, right, text);
+        }
         let mut out = Vec::new();
         let values = self.values(right);
         let test = if let Some(payload) = left.get("payload") {
@@ -240,11 +246,59 @@ impl Reader<'_> {
         out
     }
 
+    /// `ip saddr . udp dport { 10.0.0.1 . 123, … }`: each element is a list of conditions.
+    fn concatenation(
+        &self,
+        parts: &[Value],
+        op: &str,
+        right: &Value,
+        text: &str,
+    ) -> Vec<Condition> {
+        let values = self.values(right);
+        // The packet must have these headers, whether the values are to be equal or not.
+        let mut out: Vec<Condition> = parts
+            .iter()
+            .filter_map(|part| {
+                let payload = part.get("payload")?;
+                match string(payload, "protocol").as_str() {
+                    "ip" => Some(Test::V6(false)),
+                    "ip6" => Some(Test::V6(true)),
+                    "udp" | "th" => None,
+                    _ => Some(Test::Never),
+                }
+            })
+            .map(|test| Condition::new(test, text))
+            .collect();
+        let element = |value: &Value| {
+            let values = value.get("concat").and_then(Value::as_array)?;
+            let pairs = parts.iter().zip(values);
+            (values.len() == parts.len()).then(|| {
+                pairs
+                    .flat_map(|(part, value)| self.test(part, "==", value, ""))
+                    .collect::<Vec<Condition>>()
+            })
+        };
+        let known = values.len() <= ELEMENTS && ["==", "!=", "in"].contains(&op);
+        let lists: Option<Vec<_>> = values.iter().map(element).collect();
+        let lists = lists.filter(|_| known);
+        out.push(Condition {
+            negated: op == "!=" && lists.is_some(),
+            test: lists.map_or(Test::Depends, Test::AnyOf),
+            text: text.to_owned(),
+        });
+        out
+    }
+
     fn verdict_map(&self, body: &Value, before: &[Condition]) -> Vec<Step> {
         let null = Value::Null;
         let key = body.get("key").unwrap_or(&null);
         let mut steps = Vec::new();
-        for pair in self.values(body.get("data").unwrap_or(&null)) {
+        let mut others: Vec<Vec<Condition>> = Vec::new();
+        let mut pairs = self.values(body.get("data").unwrap_or(&null));
+        // What stands for all other values comes last.
+        let rest = |pair: &Value| pair.get(0).and_then(Value::as_str) == Some("*");
+        pairs.sort_by_key(rest);
+        for pair in pairs {
             let Some([value, verdict]) = pair.as_array().map(Vec::as_slice) else {
                 continue;
             };
@@ -254,7 +308,19 @@ impl Reader<'_> {
             };
             let mut conditions = before.to_vec();
             let text = render::matching(key, "==", value);
-            conditions.extend(self.test(key, "==", value, &text));
+            if rest(&pair) {
+                conditions.push(Condition {
+                    negated: true,
+                    test: Test::AnyOf(std::mem::take(&mut others)),
+                    text,
+                });
+            } else {
+                let here = self.test(key, "==", &element_value(value), &text);
+                if others.len() < ELEMENTS {
+                    others.push(here.clone());
+                }
+                conditions.extend(here);
+            }
             if let Some(action) = action(kind, verdict_body, verdict) {
                 steps.push(Step { conditions, action });
             }
@@ -396,10 +462,40 @@ fn nets(values: &[Value]) -> Option<Vec<(IpAddr, u8)>> {
             let length = prefix.get("len")?.as_u64()?.try_into().ok()?;
             // nft writes some IPv6 networks as `::ffff:0.0.0.0`.
             out.push((prefix.get("addr")?.as_str()?.parse().ok()?, length));
+        } else if let Some(ends) = value.get("range").and_then(Value::as_array) {
+            let end = |at: usize| ends.get(at)?.as_str()?.parse::<IpAddr>().ok();
+            out.extend(networks(end(0)?, end(1)?)?);
         } else {
-            // Ranges of addresses are left to the reader.
             let address: IpAddr = value.as_str()?.parse().ok()?;
             out.push((address, if address.is_ipv6() { 128 } else { 32 }));
+        }
+    }
+    Some(out)
+}
+
+/// The networks that are the addresses from `first` to `last`, both included.
+fn networks(first: IpAddr, last: IpAddr) -> Option<Vec<(IpAddr, u8)>> {
+    let (mut low, high, width) = match (first, last) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
+        _ => return None,
+    };
+    let address = |bits: u128| match first {
+        IpAddr::V4(_) => Some(IpAddr::V4(u32::try_from(bits).ok()?.into())),
+        IpAddr::V6(_) => Some(IpAddr::V6(bits.into())),
+    };
+    let mut out = Vec::new();
+    while low <= high {
+        // The largest network that begins here and does not end behind the last address.
+        let mut host = low.trailing_zeros().min(width);
+        let end = |host: u32| low | (1u128.checked_shl(host).unwrap_or(0).wrapping_sub(1));
+        while end(host) > high {
+            host -= 1;
+        }
+        out.push((address(low)?, u8::try_from(width - host).ok()?));
+        match end(host).checked_add(1) {
+            Some(next) => low = next,
+            None => break,
         }
     }
     Some(out)

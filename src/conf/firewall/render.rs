@@ -110,6 +110,10 @@ fn atom(value: &Value) -> String {
                     None => atom(body),
                 },
                 "elem" => text("val"),
+                "concat" => body
+                    .as_array()
+                    .map(|parts| joined(parts, " . "))
+                    .unwrap_or_default(),
                 "fib" => format!(
                     "fib {} {}",
                     text("flags").replace(',', " . "),

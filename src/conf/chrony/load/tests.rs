@@ -1,4 +1,5 @@
 use super::*;
+use crate::conf::diagnostic::Severity;
 use crate::conf::diagnostic::render_all;
 
 fn files(list: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
@@ -95,6 +96,10 @@ fn missing_binary_and_huge_files_are_errors() {
         .map(|d| loaded.map.origin(d.span).line)
         .collect();
     assert_eq!(at, [1, 2, 4, 5]);
+    let warned = |d: &&Diagnostic| d.severity == Severity::Warning;
+    let warned: Vec<&Diagnostic> = loaded.diagnostics.iter().filter(warned).collect();
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0].message.contains("/none is not there"));
     assert_eq!(load("/nowhere", &tree).unreadable, Some(ReadError::Missing));
 }
 

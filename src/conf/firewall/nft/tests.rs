@@ -180,3 +180,23 @@ fn other_text_is_refused_and_broken_rules_never_panic() {
         let _ = input("accept", &[expression]);
     }
 }
+
+#[test]
+fn a_range_of_addresses_is_its_networks_and_nothing_more() {
+    let ends = |a: &str, b: &str| networks(a.parse().unwrap(), b.parse().unwrap()).unwrap();
+    let shown = |list: Vec<(IpAddr, u8)>| -> Vec<String> {
+        list.iter().map(|(a, n)| format!("{a}/{n}")).collect()
+    };
+    assert_eq!(
+        shown(ends("192.0.2.5", "192.0.2.9")),
+        ["192.0.2.5/32", "192.0.2.6/31", "192.0.2.8/31"]
+    );
+    assert_eq!(shown(ends("0.0.0.0", "255.255.255.255")), ["0.0.0.0/0"]);
+    assert_eq!(
+        shown(ends("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")),
+        ["::/0"]
+    );
+    assert_eq!(shown(ends("2001:db8::", "2001:db8::1")), ["2001:db8::/127"]);
+    assert!(ends("10.0.0.2", "10.0.0.1").is_empty());
+    assert!(networks("10.0.0.2".parse().unwrap(), "::1".parse().unwrap()).is_none());
+}
