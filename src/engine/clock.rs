@@ -26,8 +26,22 @@ pub struct Status {
     pub estimated_error: f64,
     /// A leap second at the end of this UTC day: +1 inserted, -1 deleted.
     pub leap: i8,
+    /// TAI minus UTC, in seconds, where it is known.
+    pub tai: Option<i32>,
     /// The kernel may copy the time to the RTC.
     pub rtc_sync: bool,
+}
+
+impl Status {
+    /// Nothing is known of the time.
+    pub const UNKNOWN: Self = Self {
+        synchronised: false,
+        max_error: 16.0,
+        estimated_error: 16.0,
+        leap: 0,
+        tai: None,
+        rtc_sync: false,
+    };
 }
 
 /// The clock refused.
@@ -46,6 +60,11 @@ impl std::error::Error for ClockError {}
 pub trait Clock {
     /// Reads it.
     fn read(&mut self) -> Reading;
+
+    /// When it wants to be read at the latest, on the undisciplined clock.
+    fn deadline(&self) -> Option<Monotonic> {
+        None
+    }
 
     /// The frequency in force, in ppm: positive makes the clock run faster.
     ///

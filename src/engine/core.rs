@@ -1,125 +1,41 @@
 //! The engine: owns the sources, the vote and the discipline. It is told what happened and when;
 //! it answers with actions. It reads no clock and opens nothing.
 
+mod correct;
+mod disturbed;
+mod refclocks;
+
+pub(super) use disturbed::SLEEP_NS;
+
 use super::clock::Reading;
-use super::clock::Status;
 use super::config::Config;
 use super::config::SourceConfig;
 use super::discipline::Command;
 use super::discipline::Discipline;
+use super::discipline::within;
 use super::estimator::State;
-use super::estimator::delays::Route;
 use super::estimator::memory::Memory;
 use super::estimator::wander::Wander;
-use super::measurement::Sample;
+use super::fallback::Fallback;
+use super::leap::LeapWatch;
+use super::manual::Manual;
+use super::names::Name;
+use super::note::Action;
+use super::note::Note;
 use super::pace::Pace;
 use super::random::Random;
-use super::reply::Rejection;
+use super::reference::Updates;
+use super::saved::Saved;
+use super::smooth::Smoothing;
 use super::source::Source;
 use super::source::raw_at;
-use super::system;
+use super::source_id::SourceId;
 use super::system::Standing;
 use super::system::Vote;
 use crate::proto::packet::Leap;
 use crate::time::Monotonic;
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-
-/// What is to be done outside.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Send a request of a source.
-    Send {
-        /// The source.
-        source: usize,
-        /// Where to.
-        to: SocketAddr,
-        /// What.
-        data: Vec<u8>,
-    },
-    /// Look up the addresses of a name.
-    Resolve(String),
-    /// Make the clock run this much faster than its oscillator, in ppm.
-    SetFrequency(f64),
-    /// Add this to the clock at once, in nanoseconds.
-    Step(i64),
-    /// Tell the kernel's readers how good the time is.
-    Publish(Status),
-    /// Say this in the log.
-    Note(Note),
-    /// Keep the frequency and how sure it is, both in ppm, for the next start.
-    SaveDrift(f64, f64),
-    /// End the program: the offset, in seconds, is larger than allowed.
-    GiveUp(f64),
-}
-
-/// What happened, for the log.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Note {
-    /// A source was measured: offset of the clock, round trip, both in seconds.
-    Measured {
-        /// The source's name.
-        source: String,
-        /// Positive when the clock is behind.
-        offset: f64,
-        /// Round trip.
-        delay: f64,
-        /// What the filter now says of this source: offset and its standard deviation.
-        filtered: Option<(f64, f64)>,
-    },
-    /// A reply was not used.
-    Rejected {
-        /// The source's name.
-        source: String,
-        /// Why.
-        why: Rejection,
-    },
-    /// The network refused a request.
-    Refused {
-        /// The source's name.
-        source: String,
-        /// Why.
-        reason: String,
-    },
-    /// The set of combined sources or their standing changed.
-    Voted {
-        /// Names and standings.
-        standings: Vec<(String, Standing)>,
-        /// The one that the clock is said to follow.
-        best: Option<String>,
-    },
-    /// The clock is being corrected.
-    Corrected {
-        /// Offset, in seconds; positive when the clock was behind.
-        offset: f64,
-        /// Its standard deviation.
-        uncertainty: f64,
-        /// Frequency of the clock's correction, ppm, and its standard deviation.
-        frequency: (f64, f64),
-        /// Whether it was stepped.
-        stepped: bool,
-    },
-    /// The clock's offset is larger than the user allows, in seconds.
-    TooLarge(f64),
-    /// A route became longer by so many seconds.
-    LongerRoute {
-        /// The source's name.
-        source: String,
-        /// By how much.
-        by: f64,
-    },
-    /// A source's time jumped against this machine's oscillator by so many seconds.
-    Jumped {
-        /// The source's name.
-        source: String,
-        /// By how much; positive when this machine lost time.
-        by: f64,
-    },
-    /// Somebody else set the clock.
-    SetByOthers,
-    /// The machine slept for so many seconds.
-    Slept(f64),
-}
 
 /// The engine.
 #[derive(Clone, Debug)]
@@ -134,29 +50,40 @@ pub struct Engine {
     pub state: Option<State>,
     /// The control of the clock.
     pub discipline: Discipline,
-    random: Random,
-    wander: Wander,
-    pace: Pace,
-    biases: Vec<f64>,
-    memory: Memory,
-    origin_ns: i64,
+    pub(super) random: Random,
+    pub(super) wander: Wander,
+    pub(super) pace: Pace,
+    pub(super) memory: Memory,
+    pub(super) origin_ns: i64,
     slept_ns: Option<i64>,
     interval: f64,
-    leap: Leap,
-    actions: VecDeque<Action>,
+    pub(super) leap: Leap,
+    pub(super) updates: Updates,
+    pub(super) leap_watch: LeapWatch,
+    /// The leap second at the end of today that clients are told of.
+    pub(super) leap_today: i8,
+    pub(super) fallback: Option<Fallback>,
+    pub(super) smoothing: Option<Smoothing>,
+    /// Time typed in by a person.
+    pub manual: Manual,
+    /// The source that was followed last.
+    pub(super) last_best: Option<usize>,
+    pub(super) actions: VecDeque<Action>,
     saved: Option<Monotonic>,
-    /// When each source's time last jumped, and by how much, in seconds.
-    jumps: Vec<Option<(Monotonic, f64)>>,
+    /// When the clock was looked at last, and when it was stepped last.
+    looked: Monotonic,
+    stepped: Option<Monotonic>,
+    /// The number of the next source.
+    next_id: SourceId,
+    pub(super) names: BTreeMap<String, Name>,
+    /// When the next name is to be looked up.
+    pub(super) look_up_due: Option<Monotonic>,
+    /// What it is to start with, and the boot of the machine.
+    pub(super) begin_with: Option<Box<(Saved, String)>>,
 }
 
 /// Standard deviation of an unknown oscillator's frequency, in seconds per second.
 const UNKNOWN_FREQUENCY: f64 = 25e-6;
-/// The drift is kept this often, in seconds.
-const SAVE_EVERY: f64 = 3600.0;
-/// Sources that jump alike within this time jump together, in seconds.
-const JUMP_WINDOW: f64 = 4000.0;
-/// A sleep longer than this makes old phases worthless, in nanoseconds.
-const SLEEP_NS: i64 = 50_000_000;
 
 impl Engine {
     /// An engine that has not started.
@@ -174,15 +101,28 @@ impl Engine {
             random,
             wander: Wander::default(),
             pace: Pace::default(),
-            biases: Vec::new(),
             memory: Memory::new(0.0, UNKNOWN_FREQUENCY),
             origin_ns: 0,
             slept_ns: None,
             interval: 64.0,
             leap: Leap::None,
+            updates: Updates::default(),
+            leap_watch: LeapWatch::default(),
+            leap_today: 0,
+            fallback: config
+                .fallback_drift
+                .map(|(from, to)| Fallback::new(from, to)),
+            smoothing: None,
+            manual: Manual::new(config.manual),
+            last_best: None,
             actions: VecDeque::new(),
             saved: None,
-            jumps: Vec::new(),
+            looked: Monotonic::default(),
+            stepped: None,
+            next_id: SourceId::FIRST,
+            names: BTreeMap::new(),
+            look_up_due: None,
+            begin_with: None,
             config,
         }
     }
@@ -192,10 +132,12 @@ impl Engine {
         let raw = i64::try_from(now.raw.nanos()).unwrap_or(i64::MAX);
         self.origin_ns = now.unix_ns.saturating_sub(raw);
         self.slept_ns = now.slept_ns;
+        self.updates = Updates::start(now.raw);
         let (ppm, skew) = self
             .config
             .drift
             .unwrap_or((frequency, UNKNOWN_FREQUENCY * 1e6));
+        let ppm = within(ppm * 1e-6, &self.config) * 1e6;
         let skew = (skew * 1e-6).clamp(1e-9, UNKNOWN_FREQUENCY);
         self.memory = Memory::new(ppm * 1e-6, skew);
         self.discipline = Discipline::new(ppm * 1e-6);
@@ -203,17 +145,31 @@ impl Engine {
             self.actions.push_back(Action::SetFrequency(ppm));
         }
         for config in self.config.sources.clone() {
-            self.add(config, now.raw);
+            self.add_source(config, now.raw);
         }
+        self.resume(now);
     }
 
-    /// Adds a source that is polled from now on. Gives its number.
-    pub fn add(&mut self, config: SourceConfig, now: Monotonic) -> usize {
-        if config.address.is_none() {
-            self.actions.push_back(Action::Resolve(config.name.clone()));
-        }
-        self.sources.push(Source::new(config, now));
-        self.sources.len() - 1
+    /// Adds a source that is polled from now on, whatever the others do. Gives its number, which
+    /// no other source ever gets.
+    pub fn add_source(&mut self, config: SourceConfig, now: Monotonic) -> SourceId {
+        let id = self.next_id;
+        self.next_id = id.next();
+        self.sources.push(Source::new(id, config, now));
+        self.vote.standings.push(Standing::Unready);
+        id
+    }
+
+    /// Where a source stands in [`Engine::sources`] now.
+    #[must_use]
+    pub fn index(&self, id: SourceId) -> Option<usize> {
+        self.sources.iter().position(|s| s.id == id)
+    }
+
+    /// The source of a number.
+    #[must_use]
+    pub fn source(&self, id: SourceId) -> Option<&Source> {
+        self.sources.iter().find(|s| s.id == id)
     }
 
     /// What to do next; ask until there is nothing.
@@ -227,35 +183,57 @@ impl Engine {
         let polls = self
             .sources
             .iter()
-            .filter(|s| !s.silent && s.address.is_some())
+            .filter(|s| s.polled() || s.is_read())
             .map(|s| s.next);
-        polls.chain(self.discipline.deadline()).min()
+        if self.leap_watch.is_near() {
+            return self.upkeep_deadline();
+        }
+        polls
+            .chain(self.discipline.deadline())
+            .chain(self.upkeep_deadline())
+            .chain(self.look_up_due)
+            .min()
     }
 
     /// Time has passed: does what is due.
     pub fn tick(&mut self, now: Reading) {
-        self.look(now);
-        for index in 0..self.sources.len() {
-            let Some(source) = self.sources.get_mut(index) else {
-                continue;
-            };
-            if source.silent || source.next > now.raw {
-                continue;
-            }
+        if !self.look(now) {
+            return;
+        }
+        self.fall_back(now);
+        self.read_refclocks(now);
+        for source in &mut self.sources {
             let Some(to) = source.address else {
                 continue;
             };
-            let data = source.request(now.raw, &mut self.random).encode().to_vec();
-            self.actions.push_back(Action::Send {
-                source: index,
-                to,
-                data,
-            });
+            if !source.polled() || source.next > now.raw {
+                continue;
+            }
+            let action = match source.request(now.raw, &mut self.random, &self.config.keys) {
+                Ok(data) => Action::Send {
+                    source: source.id,
+                    to,
+                    data,
+                },
+                Err(reason) => Action::Note(Note::Refused {
+                    source: source.config.name.clone(),
+                    reason,
+                }),
+            };
+            self.actions.push_back(action);
         }
+        self.lose_unreachable(now);
+        self.look_up(now.raw);
+        self.look_up_due = self.next_look_up(now.raw);
         self.finish_slew(now);
     }
 
     fn finish_slew(&mut self, now: Reading) {
+        if !self.config.clock_control {
+            // Nothing slews: to look again every second would find the same.
+            let _ = self.discipline.release();
+            return;
+        }
         let Some(state) = &self.state else {
             return;
         };
@@ -270,7 +248,7 @@ impl Engine {
     }
 
     /// The system clock against the undisciplined one, in seconds from the origin.
-    fn phase(&self, now: Reading) -> f64 {
+    pub(super) fn phase(&self, now: Reading) -> f64 {
         let raw = i64::try_from(now.raw.nanos()).unwrap_or(i64::MAX);
         (now.unix_ns
             .saturating_sub(raw)
@@ -278,285 +256,82 @@ impl Engine {
             * 1e-9
     }
 
-    /// Notices that the machine slept, or that somebody else set the clock.
-    fn look(&mut self, now: Reading) {
-        if let (Some(before), Some(slept)) = (self.slept_ns, now.slept_ns)
-            && slept - before > SLEEP_NS
-        {
-            self.slept_ns = now.slept_ns;
-            self.note(Note::Slept((slept - before) as f64 * 1e-9));
-            self.start_over(now);
-            return;
-        }
-        let phase = self.phase(now);
-        if self.config.clock_control && self.discipline.look(now.raw, phase) {
-            self.note(Note::SetByOthers);
-            self.undo(now);
+    /// The oscillator's frequency and its standard deviation as known so far.
+    pub(super) fn known_frequency(&self) -> (f64, f64) {
+        match &self.state {
+            Some(state) => (state.frequency, state.var_frequency.sqrt()),
+            None => self.memory.start(),
         }
     }
 
-    /// Puts back what somebody else did to the clock: what the sources said still holds, for it is
-    /// about the oscillator.
-    fn undo(&mut self, now: Reading) {
-        let Some(state) = self.state else {
-            self.hurry(now.raw);
-            return;
-        };
-        let ahead = state.moved_to(now.raw, self.wander.now());
-        let offset = ahead.phase - self.phase(now);
-        let commands = self.discipline.undo(now, offset, &self.config);
-        for command in commands {
-            self.command(command);
-        }
-        self.publish(&ahead);
-    }
-
-    /// The undisciplined clock lost time: no phase is worth anything, the frequency still is.
-    fn start_over(&mut self, now: Reading) {
-        self.state = None;
-        for source in &mut self.sources {
-            source.forget_phase();
-        }
-        self.memory.restart(self.discipline.frequency);
-        let command = self.discipline.release();
-        self.command(command);
-        self.discipline = Discipline::new(self.discipline.frequency);
-        self.hurry(now.raw);
-    }
-
-    fn hurry(&mut self, now: Monotonic) {
-        for source in &mut self.sources {
-            source.hurry(now);
-        }
+    /// Variance that the oscillator's frequency gains in a second, in 1/s.
+    pub(super) const fn wander(&self) -> f64 {
+        self.wander.now()
     }
 
     /// A request left at this system-clock time.
-    pub fn sent(&mut self, now: Reading, source: usize, at_unix_ns: i64) {
-        if let Some(source) = self.sources.get_mut(source) {
+    pub fn sent(&mut self, now: Reading, source: SourceId, at_unix_ns: i64) {
+        if let Some(source) = self.sources.iter_mut().find(|s| s.id == source) {
             source.sent(raw_at(now, at_unix_ns));
         }
     }
 
     /// The network refused a source's request.
-    pub fn refused(&mut self, source: usize, reason: String) {
-        if let Some(source) = self.sources.get(source) {
+    pub fn refused(&mut self, source: SourceId, reason: String) {
+        if let Some(source) = self.source(source) {
             let source = source.config.name.clone();
             self.note(Note::Refused { source, reason });
         }
     }
 
-    /// Addresses of a name: every source of that name that has none gets one that is not taken.
-    pub fn resolved(&mut self, now: Reading, name: &str, addresses: &[std::net::IpAddr]) {
-        let mut taken: Vec<SocketAddr> = self.sources.iter().filter_map(|s| s.address).collect();
-        for source in &mut self.sources {
-            if source.config.name != name || source.address.is_some() {
-                continue;
-            }
-            let free = addresses
-                .iter()
-                .map(|&ip| SocketAddr::new(ip, source.config.port))
-                .find(|a| !taken.contains(a));
-            if let Some(address) = free {
-                taken.push(address);
-                source.address = Some(address);
-                source.next = now.raw;
-            }
+    /// A source's request could not be sent at all.
+    pub fn unsendable(&mut self, now: Reading, source: SourceId, reason: String) {
+        if let Some(found) = self.sources.iter_mut().find(|s| s.id == source)
+            && found.config.auto_offline
+        {
+            found.go_offline();
+            self.elect(now);
+        }
+        self.refused(source, reason);
+    }
+
+    /// Whether a card stamped a source's last request, and its last reply.
+    pub fn stamped(&mut self, source: SourceId, by_card: (bool, bool)) {
+        if let Some(source) = self.sources.iter_mut().find(|s| s.id == source) {
+            source.by_card = by_card;
         }
     }
 
     /// A datagram arrived for a source at this system-clock time.
-    pub fn received(&mut self, now: Reading, index: usize, data: &[u8], at_unix_ns: i64) {
-        self.look(now);
-        let (origin, far) = (self.origin_ns, self.config.max_distance);
+    pub fn received(&mut self, now: Reading, source: SourceId, data: &[u8], at_unix_ns: i64) {
+        if !self.look(now) {
+            return;
+        }
+        let Some(index) = self.index(source) else {
+            return;
+        };
         let Some(source) = self.sources.get_mut(index) else {
             return;
         };
-        match source.received(now, data, at_unix_ns, origin, far) {
+        let answered = source.server_clock.answers();
+        let result = source.received(now, data, at_unix_ns, self.origin_ns, &self.config);
+        let name = source.config.name.clone();
+        let answers = source
+            .server_clock
+            .answers()
+            .filter(|_| source.asks_mono_root());
+        if let Some(answers) = answers
+            && answered != Some(answers)
+        {
+            let source = name.clone();
+            self.note(Note::MonoRoot { source, answers });
+        }
+        self.record_reply(now, index, data, result.as_ref().err().copied());
+        match result {
             Ok((sample, route)) => self.measured(now, index, sample, route),
             Err(why) => {
-                let source = source.config.name.clone();
-                self.note(Note::Rejected { source, why });
+                self.note(Note::Rejected { source: name, why });
             }
-        }
-    }
-
-    fn measured(&mut self, now: Reading, index: usize, sample: Sample, route: Route) {
-        if let Route::Longer { count, by } = route {
-            self.longer_route(index, count, by);
-        }
-        let wander = self.wander.now();
-        let clock = self.phase(now);
-        let Some(source) = self.sources.get_mut(index) else {
-            return;
-        };
-        let jump = source.follow(wander, &self.memory);
-        if source.strays > 0 {
-            source.hurry(now.raw);
-        }
-        let filtered = source.track.map(|t| {
-            let ahead = t.moved_to(now.raw, wander);
-            (ahead.phase - clock, ahead.var_phase.sqrt())
-        });
-        let note = Note::Measured {
-            source: source.config.name.clone(),
-            offset: sample.offset - clock,
-            delay: sample.delay,
-            filtered,
-        };
-        self.note(note);
-        if let Some(by) = jump {
-            self.jumped(now, index, by);
-        }
-        self.decide(now, index);
-    }
-
-    /// A source's time jumped against the undisciplined clock. When most of them jumped alike it
-    /// was the clock that lost time (a virtual machine stood still), and the start's rights to
-    /// step come back.
-    fn jumped(&mut self, now: Reading, index: usize, by: f64) {
-        if let Some(source) = self.sources.get(index) {
-            let source = source.config.name.clone();
-            self.note(Note::Jumped { source, by });
-        }
-        self.jumps.resize(self.sources.len(), None);
-        if let Some(slot) = self.jumps.get_mut(index) {
-            *slot = Some((now.raw, by));
-        }
-        let alike = |jump: &Option<(Monotonic, f64)>| {
-            jump.is_some_and(|(at, size)| {
-                now.raw.seconds_since(at) < JUMP_WINDOW && (size - by).abs() < 0.1 * by.abs() + 0.01
-            })
-        };
-        let many = self.jumps.iter().filter(|j| alike(j)).count();
-        let voters = self
-            .vote
-            .standings
-            .iter()
-            .filter(|s| matches!(s, Standing::Combined | Standing::Truechimer))
-            .count()
-            .max(1);
-        if by > 0.0 && 2 * many > voters {
-            self.discipline.restart();
-        }
-    }
-
-    fn longer_route(&mut self, index: usize, count: usize, by: f64) {
-        let state = self.state;
-        let Some(source) = self.sources.get_mut(index) else {
-            return;
-        };
-        let name = source.config.name.clone();
-        if let Some(state) = state {
-            source.settle_route(count, by, |at| state.moved_to(at, 0.0).phase);
-        }
-        self.note(Note::LongerRoute { source: name, by });
-    }
-
-    /// Votes, estimates, corrects.
-    fn decide(&mut self, now: Reading, index: usize) {
-        let clock = self.phase(now);
-        let wander = self.wander.now();
-        let vote = system::vote(&self.sources, now.raw, clock, wander, &self.config);
-        let chosen: Vec<usize> = vote
-            .standings
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| **s == Standing::Combined)
-            .map(|(i, _)| i)
-            .collect();
-        if vote.standings != self.vote.standings || vote.best != self.vote.best {
-            let name = |i: usize| self.sources.get(i).map(|s| s.config.name.clone());
-            let standings = vote
-                .standings
-                .iter()
-                .enumerate()
-                .filter_map(|(i, s)| Some((name(i)?, *s)))
-                .collect();
-            let best = vote.best.and_then(name);
-            self.note(Note::Voted { standings, best });
-        }
-        self.vote = vote;
-        if !chosen.contains(&index) {
-            self.pace_one(index);
-            return;
-        }
-        let estimate = system::estimate(
-            &self.sources,
-            &chosen,
-            &mut self.biases,
-            now.raw,
-            &mut self.wander,
-            &self.memory,
-        );
-        let Some(estimate) = estimate else {
-            return;
-        };
-        self.state = Some(estimate.state);
-        self.interval = estimate.interval;
-        self.leap = estimate.leap;
-        self.memory.push(&estimate.state);
-        self.pace.update(&estimate.state, estimate.span);
-        self.pace_one(index);
-        self.correct(now, &estimate.state);
-    }
-
-    fn pace_one(&mut self, index: usize) {
-        if let Some(source) = self.sources.get_mut(index) {
-            let poll = self.pace.poll(source.poll, source.answered);
-            source.set_poll(poll);
-        }
-    }
-
-    fn correct(&mut self, now: Reading, state: &State) {
-        let ahead = state.moved_to(now.raw, self.wander.now());
-        let offset = ahead.phase - self.phase(now);
-        let commands = self
-            .discipline
-            .update(now, &ahead, offset, self.interval, &self.config);
-        let stepped = commands.iter().any(|c| matches!(c, Command::Step(_)));
-        if commands.is_empty() {
-            self.note(Note::TooLarge(offset));
-            return;
-        }
-        self.note(Note::Corrected {
-            offset,
-            uncertainty: ahead.var_phase.sqrt(),
-            frequency: (ahead.frequency * 1e6, ahead.var_frequency.sqrt() * 1e6),
-            stepped,
-        });
-        for command in commands {
-            self.command(command);
-        }
-        self.publish(&ahead);
-        self.save(now.raw, &ahead);
-    }
-
-    fn publish(&mut self, ahead: &State) {
-        let best = self.vote.best.and_then(|i| self.sources.get(i));
-        let distance = best.map_or(16.0, Source::root_distance);
-        let sd = ahead.var_phase.sqrt();
-        self.actions.push_back(Action::Publish(Status {
-            synchronised: true,
-            max_error: distance + 3.0 * sd + self.discipline.last_offset.abs(),
-            estimated_error: sd,
-            leap: match self.leap {
-                Leap::Insert => 1,
-                Leap::Delete => -1,
-                _ => 0,
-            },
-            rtc_sync: self.config.rtc_sync,
-        }));
-    }
-
-    fn save(&mut self, now: Monotonic, state: &State) {
-        let due = self
-            .saved
-            .is_none_or(|at| now.seconds_since(at) >= SAVE_EVERY);
-        let skew = state.var_frequency.sqrt() * 1e6;
-        if due && skew < 1.0 {
-            self.saved = Some(now);
-            let ppm = self.discipline.frequency * 1e6;
-            self.actions.push_back(Action::SaveDrift(ppm, skew));
         }
     }
 
@@ -572,16 +347,20 @@ impl Engine {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::GiveUp(offset) => self.actions.push_back(Action::GiveUp(offset)),
             _ if !self.config.clock_control => {}
             Command::Frequency(ppm) => self.actions.push_back(Action::SetFrequency(ppm)),
-            Command::Step(nanos) => self.actions.push_back(Action::Step(nanos)),
+            Command::Step(nanos) => {
+                self.stepped = Some(self.looked);
+                self.leap_watch.forget();
+                self.actions.push_back(Action::Step(nanos));
+            }
         }
     }
 
-    fn note(&mut self, note: Note) {
+    pub(super) fn note(&mut self, note: Note) {
         self.actions.push_back(Action::Note(note));
     }
 }

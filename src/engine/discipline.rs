@@ -56,6 +56,12 @@ const SURPRISING: f64 = 5.0;
 /// A clock that jumps by more than this on its own was set by somebody, in seconds.
 const JUMP: f64 = 1e-3;
 
+/// A frequency that the oscillator may have: `maxdrift`.
+pub(super) fn within(frequency: f64, config: &Config) -> f64 {
+    let most = config.max_drift.max(0.0) * 1e-6;
+    frequency.clamp(-most, most)
+}
+
 impl Discipline {
     /// Starts with the frequency that the clock has.
     #[must_use]
@@ -81,6 +87,28 @@ impl Discipline {
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.frequency + self.slew.map_or(0.0, |s| s.rate)
+    }
+
+    /// The slew that is under way: its rate in seconds per second, and its end.
+    #[must_use]
+    pub fn slewing(&self) -> Option<(f64, Monotonic)> {
+        self.slew.map(|s| (s.rate, s.until))
+    }
+
+    /// The clock is about to jump, or has, and that is as it should be.
+    pub(super) const fn forget(&mut self) {
+        self.seen = None;
+    }
+
+    /// Removes an offset by slewing, whatever `makestep` says.
+    pub(super) fn slew(&mut self, now: Monotonic, offset: f64, config: &Config) -> Command {
+        self.start_slew(now, offset, SHORTEST, config);
+        self.command()
+    }
+
+    /// The frequency was changed: what the clock is to do now.
+    pub(super) fn resume(&mut self) -> Command {
+        self.command()
     }
 
     /// Looks at the clock: `phase` is the system clock minus the undisciplined one. True when it
@@ -118,7 +146,7 @@ impl Discipline {
         self.updates += 1;
         self.last_offset = offset;
         if state.var_frequency.sqrt() * 1e6 < config.max_update_skew {
-            self.frequency = state.frequency;
+            self.frequency = within(state.frequency, config);
         }
         let step = config.make_step.filter(|m| {
             offset.abs() > m.threshold && m.limit.is_none_or(|limit| self.updates <= limit)
@@ -171,6 +199,13 @@ impl Discipline {
         vec![self.command()]
     }
 
+    /// Steps by this offset at once, on somebody's order.
+    pub fn step(&mut self, offset: f64) -> Vec<Command> {
+        self.slew = None;
+        self.seen = None;
+        vec![Command::Step((offset * 1e9).round() as i64), self.command()]
+    }
+
     /// The clock is as unknown as at the start: steps are allowed again.
     pub const fn restart(&mut self) {
         self.updates = 0;
@@ -208,5 +243,36 @@ impl Discipline {
             *rate = self.frequency + self.slew.map_or(0.0, |s| s.rate);
         }
         Command::Frequency((self.rate() - self.surplus) * 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frequency_stays_within_maxdrift() {
+        let config = Config {
+            max_drift: 30.0,
+            ..Config::default()
+        };
+        assert_eq!(within(12e-6, &config), 12e-6);
+        assert!((within(-45e-6, &config) + 30e-6).abs() < 1e-12);
+        let now = Reading {
+            raw: Monotonic::from_nanos(1_000_000_000_000),
+            unix_ns: 0,
+            slept_ns: None,
+        };
+        let state = State {
+            at: now.raw,
+            phase: 0.0,
+            frequency: 45e-6,
+            var_phase: 1e-12,
+            covariance: 0.0,
+            var_frequency: 1e-18,
+        };
+        let mut discipline = Discipline::new(0.0);
+        discipline.update(now, &state, 0.0, 64.0, &config);
+        assert!((discipline.frequency - 30e-6).abs() < 1e-12);
     }
 }

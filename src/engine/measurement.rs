@@ -32,6 +32,11 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Seconds between the request's arrival and the reply's leaving, by the server's clock.
+    pub(crate) const fn response(&self) -> f64 {
+        self.t3_unix_ns.saturating_sub(self.t2_unix_ns) as f64 * 1e-9
+    }
+
     /// Offset θ against the undisciplined clock set to start at `origin_ns`, and delay δ.
     pub(crate) fn sample(&self, origin_ns: i64, precision: f64) -> Sample {
         let (t1, t4) = (i128::from(self.t1.nanos()), i128::from(self.t4.nanos()));

@@ -1,6 +1,9 @@
 //! Which sources tell the truth: the largest set whose intervals have a point in common and that
-//! is a majority (RFC 5905 §11.2.1). Erratum-free reading: the midpoints of the chosen ones must
-//! lie within the common interval.
+//! is a majority (RFC 5905 §11.2.1). Its second condition, that no more midpoints lie outside of
+//! the common interval than there are falsetickers, finds a liar whose wide interval still reaches
+//! the others. Where intervals are as narrow as the paths are asymmetric (a loopback, a fast local
+//! network) it finds nobody at all, although all intervals overlap; then overlapping alone
+//! (Marzullo's algorithm) decides, for the truth is where truthful intervals overlap either way.
 
 /// What a source claims: the true offset lies between the bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,26 +33,52 @@ pub fn intersection(claims: &[Claim]) -> Option<(f64, f64)> {
 
 fn majority(claims: &[Claim]) -> Option<(f64, f64)> {
     let m = claims.len();
-    let mut lows: Vec<(f64, i32)> = Vec::with_capacity(3 * m);
+    let mut points: Vec<(f64, i32)> = Vec::with_capacity(3 * m);
     for claim in claims {
-        lows.extend([(claim.low, -1), (claim.middle, 0), (claim.high, 1)]);
+        points.extend([(claim.low, -1), (claim.middle, 0), (claim.high, 1)]);
     }
     // At equal offsets an interval begins before another ends.
-    lows.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    clique(&points, m, true).or_else(|| clique(&points, m, false))
+}
+
+fn clique(points: &[(f64, i32)], m: usize, midpoints: bool) -> Option<(f64, f64)> {
     let mut false_allowed = 0;
     while 2 * false_allowed < m {
         let needed = m - false_allowed;
-        let (low, outside_below) = edge(lows.iter().copied(), needed, -1);
-        let (high, outside_above) = edge(lows.iter().rev().copied(), needed, 1);
+        let (low, outside_below) = edge(points.iter().copied(), needed, -1);
+        let (high, outside_above) = edge(points.iter().rev().copied(), needed, 1);
         if let (Some(low), Some(high)) = (low, high)
             && low <= high
-            && outside_below + outside_above <= false_allowed
+            && (!midpoints || outside_below + outside_above <= false_allowed)
         {
             return Some((low, high));
         }
         false_allowed += 1;
     }
     None
+}
+
+/// Those that agree, and those that only touch the interval with their edges: not combined, but not
+/// false either, unless the first are no majority; then their edges decide.
+#[must_use]
+pub fn agreeing(claims: &[Claim], (low, high): (f64, f64)) -> (Vec<usize>, Vec<usize>) {
+    let overlaps = |c: &Claim| c.low <= high && c.high >= low;
+    let (within, touching): (Vec<usize>, Vec<usize>) = (0..claims.len())
+        .filter(|&i| claims.get(i).is_some_and(overlaps))
+        .partition(|&i| {
+            claims
+                .get(i)
+                .is_some_and(|c| (low..=high).contains(&c.middle))
+        });
+    let trusted = |i: &usize| claims.get(*i).is_some_and(|c| c.trusted);
+    if 2 * within.len() > claims.len() || within.iter().any(trusted) {
+        return (within, touching);
+    }
+    let mut all = within;
+    all.extend(touching);
+    all.sort_unstable();
+    (all, Vec::new())
 }
 
 /// Walks until enough intervals are open at once; counts the midpoints passed on the way.
@@ -120,6 +149,19 @@ mod tests {
             Some((0.29, 0.31))
         });
         assert_eq!(intersection(&claims[1..]), None);
+    }
+
+    #[test]
+    fn narrow_intervals_of_asymmetric_paths_agree_by_their_edges() {
+        // Microseconds: one path is slow up, the other down.
+        let claims = [claim(-4e-6, 5e-6), claim(4e-6, 5e-6)];
+        let interval = intersection(&claims).unwrap();
+        assert!((interval.0 + 1e-6).abs() < 1e-12 && (interval.1 - 1e-6).abs() < 1e-12);
+        assert_eq!(agreeing(&claims, interval), (vec![0, 1], vec![]));
+        // Two whose middles are in the common interval are a majority: the third only touches it.
+        let claims = [claim(0.0, 1.0), claim(0.1, 1.0), claim(1.5, 1.0)];
+        let interval = intersection(&claims).unwrap();
+        assert_eq!(agreeing(&claims, interval), (vec![0, 1], vec![2]));
     }
 
     #[test]

@@ -18,7 +18,7 @@ const EVERY: u32 = 16;
 const USUAL: f64 = 3.0;
 
 /// The shape of one path's noise.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Shape {
     /// Index into the widths.
     width: usize,
@@ -26,6 +26,16 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Which of the widths it is.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// From [`Self::width`]; none when there is no such width.
+    pub(crate) fn of(width: usize) -> Option<Self> {
+        (width < WIDTHS.len()).then_some(Self { width, since: 0 })
+    }
+
     /// Standard deviation of the bell of a usual measurement, in seconds, given the median excess
     /// of all; infinite for none.
     pub(crate) fn bell(&self, median_excess: f64) -> f64 {

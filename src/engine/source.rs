@@ -1,7 +1,10 @@
 //! One association: when it is polled, what its replies say, and what its samples add up to. It is
 //! told the time and what arrived; it answers with what to send and what it measured.
 
+use super::admit::Admission;
 use super::clock::Reading;
+use super::config::Association;
+use super::config::Config;
 use super::config::SourceConfig;
 use super::estimator::Observation;
 use super::estimator::State;
@@ -11,11 +14,21 @@ use super::estimator::memory::Memory;
 use super::estimator::run;
 use super::measurement::Exchange;
 use super::measurement::Sample;
-use super::random::Random;
+use super::options::SelectOptions;
+use super::refclock::Measured;
+use super::refclock::Refclock;
+use super::reference::refid_of;
 use super::reply;
+use super::reply::Counts;
+use super::reply::Expected;
 use super::reply::Rejection;
+use super::schedule::QUICK;
+use super::schedule::QUICK_TRIES;
+use super::schedule::Series;
+use super::server_clock::ServerClock;
 use super::shape;
 use super::shape::Shape;
+use super::source_id::SourceId;
 use super::tilt;
 use crate::proto::packet::Packet;
 use crate::proto::refid::Kiss;
@@ -26,20 +39,44 @@ use std::net::SocketAddr;
 
 /// A request that waits for its reply.
 #[derive(Clone, Copy, Debug)]
-struct Pending {
+pub(super) struct Pending {
     /// The random transmit timestamp that the reply must echo.
-    cookie: NtpTimestamp,
+    pub(super) cookie: NtpTimestamp,
+    /// The random receive timestamp that an interleaved reply echoes instead.
+    pub(super) echo: Option<NtpTimestamp>,
     /// When it left, on the undisciplined clock.
-    sent: Monotonic,
+    pub(super) sent: Monotonic,
+    /// Only to wake the path: its reply is not measured.
+    pub(super) warm_up: bool,
+}
+
+/// Three times of the last exchange; the fourth comes with the next reply when it is interleaved
+/// (RFC 9769).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastExchange {
+    /// The request left, on the undisciplined clock.
+    t1: Monotonic,
+    /// It arrived, by the server's clock.
+    pub(super) t2: NtpTimestamp,
+    /// The reply came, on the undisciplined clock.
+    t4: Monotonic,
 }
 
 /// One source.
 #[derive(Clone, Debug)]
 pub struct Source {
+    /// Its number.
+    pub id: SourceId,
     /// What it was configured with.
     pub config: SourceConfig,
+    /// What it may do in the vote.
+    pub select: SelectOptions,
+    /// The clock of this machine that it is, if it is no server.
+    pub refclock: Option<Box<Refclock>>,
     /// Where it is.
     pub address: Option<SocketAddr>,
+    /// This machine's address as the source sees it, where it was asked for.
+    pub home: Option<std::net::IpAddr>,
     /// Poll interval, log2 seconds.
     pub poll: i8,
     /// The last eight polls, newest in the lowest bit: answered or not.
@@ -56,27 +93,56 @@ pub struct Source {
     pub track: Option<State>,
     /// Remembered measurements, oldest first.
     pub samples: VecDeque<Sample>,
+    /// Offset of the clock when it was last measured, in seconds; positive when it was behind.
+    pub(crate) measured: f64,
+    /// Seconds that the server took for the exchange that was last measured.
+    pub(crate) response: f64,
+    /// The last reply's measurement, kept or not.
+    pub(super) tried: Option<Sample>,
     /// When the next request is due.
     pub(crate) next: Monotonic,
     /// No request until told otherwise: offline, or refused by the server.
     pub silent: bool,
-    delays: Delays,
-    tilt: f64,
-    shape: Shape,
-    pending: Option<Pending>,
+    /// What was sent and what came.
+    pub counts: Counts,
+    /// The constant error that the others say it has, in seconds.
+    pub(crate) bias: f64,
+    /// When its time last jumped, and by how much, in seconds.
+    pub(crate) jumped: Option<(Monotonic, f64)>,
+    /// Its name was looked up, and gave no address for it.
+    pub(crate) nowhere: bool,
+    /// Its name is looked up again: it moves unless its address is among the answers.
+    pub(crate) doubtful: bool,
+    /// When its name last gave its address.
+    pub(super) confirmed: Monotonic,
+    /// The server refused for good.
+    pub denied: bool,
+    /// Since when the vote says that it is wrong.
+    pub(super) wrong_since: Option<Monotonic>,
+    /// A series of requests under way.
+    pub(crate) series: Option<Series>,
+    /// The preliminary packet of the next request is sent.
+    pub(super) warm: bool,
+    pub(super) admission: Admission,
+    /// What the server does to its clock, where it says so.
+    pub(super) server_clock: ServerClock,
+    pub(super) delays: Delays,
+    pub(super) tilt: f64,
+    pub(super) shape: Shape,
+    pub(super) pending: Option<Pending>,
+    pub(super) last_exchange: Option<LastExchange>,
+    /// The last reply was interleaved.
+    pub interleaved: bool,
+    /// A network card stamped the last request, and the last reply.
+    pub by_card: (bool, bool),
     /// The last so many measurements contradict the ones before.
     pub(crate) strays: usize,
     /// Requests of the quick start still to come.
-    quick: usize,
+    pub(super) quick: usize,
     /// Tries left for them.
-    tries: usize,
+    pub(super) tries: usize,
 }
 
-/// Seconds after each request of the quick start: a few at once, then ever fewer, so that the
-/// frequency is known soon.
-const QUICK: [f64; 7] = [2.0, 2.0, 2.0, 4.0, 8.0, 16.0, 32.0];
-/// Requests at most in a quick start when some are lost.
-const QUICK_TRIES: usize = 14;
 /// A measurement that obeys the model with less than this probability is a stray.
 const DOUBT: f64 = 0.05;
 /// So many strays in a row that agree with each other are the truth, and what was before is not.
@@ -85,18 +151,21 @@ const CONVINCED: usize = 4;
 const LOCAL_DELAY: f64 = 5e-3;
 /// Resolution of the local clock's timestamps, in seconds.
 const LOCAL_PRECISION: f64 = 5e-8;
-/// Poll intervals are this much longer at most than their power of two, so that clients of one
-/// server spread.
-const SPREAD: f64 = 0.08;
+/// Measurements that are kept unless `minsamples` says more.
+const MIN_SAMPLES: usize = 6;
 
 impl Source {
     /// A source that is due at `start`.
     #[must_use]
-    pub fn new(config: SourceConfig, start: Monotonic) -> Self {
+    pub fn new(id: SourceId, config: SourceConfig, start: Monotonic) -> Self {
         let poll = config.min_poll.unwrap_or(6).min(config.max_poll);
         let quick = if config.iburst { QUICK.len() } else { 0 };
         Self {
+            id,
+            select: SelectOptions::configured(&config),
+            refclock: config.refclock.clone().map(|c| Box::new(Refclock::new(c))),
             address: config.address,
+            home: None,
             poll,
             reach: 0,
             answered: u8::MAX,
@@ -105,12 +174,30 @@ impl Source {
             rejected: None,
             track: None,
             samples: VecDeque::new(),
+            measured: 0.0,
+            response: 0.0,
+            tried: None,
             next: start,
             silent: config.offline,
+            counts: Counts::default(),
+            bias: 0.0,
+            jumped: None,
+            nowhere: false,
+            doubtful: false,
+            confirmed: start,
+            denied: false,
+            wrong_since: None,
+            series: None,
+            warm: false,
+            admission: Admission::default(),
+            server_clock: ServerClock::default(),
             delays: Delays::default(),
             tilt: 0.0,
             shape: Shape::default(),
             pending: None,
+            last_exchange: None,
+            interleaved: false,
+            by_card: (false, false),
             strays: 0,
             quick,
             tries: QUICK_TRIES,
@@ -132,48 +219,64 @@ impl Source {
         self.delays.present().map(|e| e.base)
     }
 
+    /// Its address, or the identifier of a clock of this machine; its name while there is neither.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match (&self.refclock, self.address) {
+            (Some(clock), _) => clock.config.refid.display(1),
+            (None, Some(at)) => at.ip().to_string(),
+            (None, None) => self.config.name.clone(),
+        }
+    }
+
+    /// Resolution of both clocks together, in seconds.
+    #[must_use]
+    pub fn precision(&self) -> f64 {
+        self.samples.back().map_or(0.0, |s| s.precision)
+    }
+
     /// Half of the round trips took at least this much longer than the shortest, in seconds.
     #[must_use]
     pub fn median_excess(&self) -> f64 {
         self.delays.median_excess()
     }
 
-    /// The request to send now, and the time of the next one.
-    pub(crate) fn request(&mut self, now: Monotonic, random: &mut Random) -> Packet {
-        self.reach <<= 1;
-        self.answered <<= 1;
-        self.unanswered = self.unanswered.saturating_add(1);
-        let cookie = NtpTimestamp::from_bits(random.word() | 1);
-        self.pending = Some(Pending { cookie, sent: now });
-        self.schedule(now, random);
-        Packet::request(self.config.version, cookie)
+    /// Whether it is a clock of this machine that is to be read.
+    #[must_use]
+    pub const fn is_read(&self) -> bool {
+        self.refclock.is_some() && !self.silent
     }
 
-    fn schedule(&mut self, now: Monotonic, random: &mut Random) {
-        let regular = f64::from(self.poll).exp2() * (1.0 + SPREAD * random.uniform());
-        let step = QUICK.len().saturating_sub(self.quick);
-        let interval = match QUICK.get(step) {
-            Some(&quick) if self.quick > 0 && self.tries > 0 => {
-                self.tries -= 1;
-                regular.min(quick * (1.0 + 0.05 * random.uniform()))
-            }
-            _ => regular,
+    /// A measurement was due; something came since the last one, or not.
+    pub(crate) const fn count_poll(&mut self, reached: bool) {
+        self.reach = self.reach << 1 | reached as u8;
+        self.answered = self.answered << 1 | reached as u8;
+        self.unanswered = if reached {
+            0
+        } else {
+            self.unanswered.saturating_add(1)
         };
-        self.next = now.plus_seconds(interval);
     }
 
-    /// Starts a quick series of requests now, unless one is under way.
-    pub(crate) fn hurry(&mut self, now: Monotonic) {
-        if self.quick == 0 || self.tries == 0 {
-            self.quick = QUICK.len();
-            self.tries = QUICK_TRIES;
-            self.next = self.next.min(now);
+    /// Takes in a measurement of a clock of this machine.
+    pub(crate) fn take_measurement(&mut self, measured: &Measured, delay: f64) -> Sample {
+        self.delays.push(delay);
+        let sample = Sample {
+            at: measured.at,
+            offset: measured.offset,
+            delay,
+            precision: measured.sd,
+            epoch: self.delays.current(),
+        };
+        self.keep(sample);
+        sample
+    }
+
+    fn keep(&mut self, sample: Sample) {
+        self.samples.push_back(sample);
+        while self.samples.len() > self.config.samples.1.max(4) {
+            self.samples.pop_front();
         }
-    }
-
-    /// Polls at this interval (log2 seconds) from the next request on, within the limits.
-    pub(crate) fn set_poll(&mut self, poll: i8) {
-        self.poll = poll.clamp(self.min_poll(), self.config.max_poll);
     }
 
     /// The request left at this time, as the network says later and better.
@@ -193,17 +296,24 @@ impl Source {
         data: &[u8],
         at_unix_ns: i64,
         origin_ns: i64,
-        max_distance: f64,
+        config: &Config,
     ) -> Result<(Sample, Route), Rejection> {
-        let result = self.measure(now, data, at_unix_ns, origin_ns, max_distance);
+        self.tried = None;
+        let result = self.measure(now, data, at_unix_ns, origin_ns, config);
+        self.counts.add(result.as_ref().err().copied());
         match &result {
-            Err(Rejection::Bogus | Rejection::Malformed | Rejection::Mode) => {}
+            Err(rejection) if !rejection.is_reply() => {
+                // The true reply may still come.
+                if *rejection == Rejection::Unauthenticated {
+                    self.rejected = Some(*rejection);
+                }
+            }
+            Err(Rejection::Held | Rejection::WarmUp) | Ok(_) => self.rejected = None,
             Err(rejection) => {
                 self.rejected = Some(*rejection);
                 self.pending = None;
                 self.refused(*rejection);
             }
-            Ok(_) => self.rejected = None,
         }
         result
     }
@@ -214,41 +324,78 @@ impl Source {
         data: &[u8],
         at_unix_ns: i64,
         origin_ns: i64,
-        max_distance: f64,
+        config: &Config,
     ) -> Result<(Sample, Route), Rejection> {
-        let asked = self.pending.map(|p| p.cookie);
-        let packet = reply::check(data, asked, self.config.version, max_distance)?;
+        let expected = Expected {
+            cookie: self.pending.map(|p| p.cookie),
+            echo: self.pending.and_then(|p| p.echo),
+            version: self.config.version,
+            peer: self.config.association == Association::Peer,
+            proof: self.config.key.map(|id| (id, &config.keys)),
+            max_distance: config.max_distance,
+            mono_root: self.asks_mono_root(),
+        };
+        let (packet, said) = reply::check(data, &expected)?;
         let pending = self.pending.take().ok_or(Rejection::Bogus)?;
+        if pending.warm_up {
+            return Err(Rejection::WarmUp);
+        }
         self.reach |= 1;
         self.answered |= 1;
         self.unanswered = 0;
-        let pivot = now.unix_ns.div_euclid(1_000_000_000);
-        let exchange = Exchange {
+        self.interleaved = packet.origin != pending.cookie;
+        let this = LastExchange {
             t1: pending.sent,
-            t2_unix_ns: unix_ns(packet.receive, pivot),
-            t3_unix_ns: unix_ns(packet.transmit, pivot),
+            t2: packet.receive,
             t4: raw_at(now, at_unix_ns),
         };
+        let last = self.last_exchange.replace(this);
+        let times = if self.interleaved {
+            last.ok_or(Rejection::Times)?
+        } else {
+            this
+        };
+        let pivot = now.unix_ns.div_euclid(1_000_000_000);
+        let exchange = Exchange {
+            t1: times.t1,
+            t2_unix_ns: unix_ns(times.t2, pivot),
+            t3_unix_ns: unix_ns(packet.transmit, pivot),
+            t4: times.t4,
+        };
         let remote = f64::from(packet.precision.clamp(-32, 0)).exp2();
-        let mut sample = exchange.sample(origin_ns, remote.hypot(LOCAL_PRECISION));
-        sample.offset += self.config.offset;
+        let local = config.clock_precision.unwrap_or(LOCAL_PRECISION);
+        let mut sample = exchange.sample(origin_ns, remote.hypot(local));
+        sample.offset += self.config.offset + self.corrected(&packet, said.as_ref(), 2.0 * remote);
         self.remote = Some(packet);
+        self.tried = Some(sample);
+        self.response = exchange.response();
+        let ours = self.home.map(refid_of);
+        if config.serves && packet.stratum > 1 && ours == Some(packet.refid) {
+            // Whatever it says comes from here: it is as good as no answer.
+            self.reach &= !1;
+            return Err(Rejection::Loop);
+        }
         if exchange.t4 < exchange.t1 || sample.delay < -10.0 * sample.precision {
             return Err(Rejection::Times);
         }
-        if !self.acceptable(&sample) {
-            return Err(Rejection::Delay);
+        if exchange.t3_unix_ns < exchange.t2_unix_ns - 1_000_000 {
+            return Err(Rejection::Times);
         }
-        self.quick = self.quick.saturating_sub(1);
+        let admitted = self.admit(sample);
+        if matches!(admitted, Ok(_) | Err(Rejection::Held)) {
+            self.answered_well();
+        }
+        let mut sample = admitted?;
+        if self.samples.back().is_some_and(|s| s.at >= sample.at) {
+            // The same exchange, now with the time at which the reply really left.
+            self.samples.pop_back();
+        }
         let route = self.delays.push(sample.delay);
         if self.samples.is_empty() {
             self.poll = self.min_poll();
         }
         sample.epoch = self.delays.current();
-        self.samples.push_back(sample);
-        while self.samples.len() > self.config.samples.1.max(4) {
-            self.samples.pop_front();
-        }
+        self.keep(sample);
         if let Route::Longer { count, .. } = route {
             for sample in self.samples.iter_mut().rev().take(count) {
                 sample.epoch = self.delays.current();
@@ -257,26 +404,19 @@ impl Source {
         Ok((sample, route))
     }
 
-    /// The source's own limits on a round trip.
-    fn acceptable(&self, sample: &Sample) -> bool {
-        if sample.delay > self.config.max_delay {
-            return false;
-        }
-        let Some(base) = self.shortest_delay() else {
-            return true;
-        };
-        let base = self.config.min_delay.unwrap_or(base);
-        self.config
-            .max_delay_ratio
-            .is_none_or(|ratio| sample.delay <= base * ratio)
-    }
-
     /// What a kiss asks for.
     fn refused(&mut self, rejection: Rejection) {
         match rejection {
-            Rejection::Kiss(Kiss::Deny | Kiss::Rstr) => self.silent = true,
+            Rejection::Kiss(Kiss::Deny | Kiss::Rstr) => {
+                self.silent = true;
+                self.denied = true;
+                self.series = None;
+            }
             Rejection::Kiss(Kiss::Rate) => {
                 self.quick = 0;
+                if let Some(series) = self.series.take() {
+                    self.next = self.next.max(series.then());
+                }
                 self.poll = (self.poll + 1).min(self.config.max_poll.max(self.poll));
                 let least = self.config.min_poll.unwrap_or(self.poll);
                 self.config.min_poll = Some(least.max(self.poll));
@@ -346,7 +486,12 @@ impl Source {
                 tilt::learn(&seen, &phases)
             }
         };
-        if strays < CONVINCED {
+        let convinced = if self.config.samples.0 > MIN_SAMPLES {
+            self.config.samples.0
+        } else {
+            CONVINCED
+        };
+        if strays < convinced {
             return None;
         }
         let recent = seen.get(seen.len() - CONVINCED..)?;
@@ -382,6 +527,35 @@ impl Source {
         self.samples.clear();
         self.track = None;
         self.pending = None;
+        if let Some(clock) = &mut self.refclock {
+            clock.forget();
+        }
+        self.last_exchange = None;
+        self.admission.clear();
+        self.server_clock.forget();
+    }
+
+    /// Forgets every measurement and the path.
+    pub(crate) fn forget(&mut self) {
+        self.forget_phase();
+        self.delays = Delays::default();
+        self.shape = Shape::default();
+        self.tilt = 0.0;
+        self.bias = 0.0;
+        self.jumped = None;
+        self.strays = 0;
+        self.reach = 0;
+        self.answered = u8::MAX;
+    }
+
+    /// Goes to another server: nothing that is known of the old one holds.
+    pub(crate) fn move_to(&mut self, address: SocketAddr, now: Monotonic) {
+        let counts = self.counts;
+        let mut fresh = Self::new(self.id, self.config.clone(), now);
+        fresh.address = Some(address);
+        fresh.silent = self.silent && !self.denied;
+        fresh.counts = counts;
+        *self = fresh;
     }
 
     /// Distance to the primary reference without the statistical part: half the delays plus the

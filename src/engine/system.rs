@@ -7,6 +7,7 @@ use super::estimator::State;
 use super::estimator::memory::Memory;
 use super::estimator::run;
 use super::estimator::wander::Wander;
+use super::local;
 use super::select;
 use super::select::Claim;
 use super::source::Source;
@@ -66,6 +67,9 @@ const PATIENCE: u32 = 3;
 const UNSETTLED: f64 = 0.5;
 /// A source is an outlier so many standard deviations away from the others.
 const OUTLYING: f64 = 5.0;
+/// Several are, together, when each is so many away from a majority that agrees: more than one,
+/// for the densest of some sources are denser than chance alone makes one of them.
+const COLLUDING: f64 = 12.0;
 /// Part of the median excess of its round trips that a source may be off without being suspect.
 const DOUBT: f64 = 0.1;
 
@@ -75,12 +79,16 @@ pub(crate) fn vote(
     now: Monotonic,
     clock: f64,
     wander: f64,
+    before: Option<usize>,
     config: &Config,
 ) -> Vote {
     let mut standings: Vec<Standing> = sources
         .iter()
         .map(|s| readiness(s, now, wander, config))
         .collect();
+    if let Some(local) = config.local.filter(|l| l.orphan) {
+        local::pass_over_orphans(&local, sources, &mut standings);
+    }
     let mut vote = Vote {
         standings: Vec::new(),
         best: None,
@@ -94,21 +102,31 @@ pub(crate) fn vote(
         .collect();
     let only: Vec<Claim> = claims.iter().map(|c| c.1).collect();
     vote.interval = select::intersection(&only);
+    let (within, touching) = vote
+        .interval
+        .map_or_else(Default::default, |i| select::agreeing(&only, i));
     let mut agree = Vec::new();
-    for (index, claim) in &claims {
-        let within = vote.interval.is_some_and(|(low, high)| {
-            claim.low <= high && claim.high >= low && claim.middle >= low && claim.middle <= high
-        });
-        if within {
+    for (place, (index, _)) in claims.iter().enumerate() {
+        if within.contains(&place) {
             agree.push(*index);
         } else if let Some(standing) = standings.get_mut(*index) {
-            *standing = Standing::Falseticker;
+            *standing = if touching.contains(&place) {
+                Standing::Outlier
+            } else {
+                Standing::Falseticker
+            };
         }
     }
-    let waiting = sources.iter().filter(|s| hopeful(s)).count();
+    // Who is followed already is not left for one that comes back or is new.
+    let settled = before.is_some_and(|best| agree.contains(&best));
+    let waiting = if settled {
+        0
+    } else {
+        sources.iter().filter(|s| hopeful(s)).count()
+    };
     let trusted = agree
         .iter()
-        .any(|&i| sources.get(i).is_some_and(|s| s.config.trust));
+        .any(|&i| sources.get(i).is_some_and(|s| s.select.trust));
     let enough = agree.len() >= config.min_sources.max(1)
         && (trusted || 2 * agree.len() > claims.len() + waiting);
     let stray = outliers(sources, &agree, now, wander);
@@ -118,13 +136,13 @@ pub(crate) fn vote(
         }
     }
     agree.retain(|i| !stray.contains(i));
-    let required = sources.iter().any(|s| s.config.require);
+    let required = sources.iter().any(|s| s.select.require);
     let allowed = !required
         || agree
             .iter()
-            .any(|&i| sources.get(i).is_some_and(|s| s.config.require));
+            .any(|&i| sources.get(i).is_some_and(|s| s.select.require));
     if enough && allowed {
-        for index in combined(sources, &agree, config) {
+        for index in combined(sources, &agree, before, config) {
             if let Some(standing) = standings.get_mut(index) {
                 *standing = Standing::Combined;
             }
@@ -138,7 +156,9 @@ pub(crate) fn vote(
 /// A source that has not been heard yet but may still answer.
 fn hopeful(source: &Source) -> bool {
     !source.silent
-        && !source.config.no_select
+        && !source.nowhere
+        && !source.select.no_select
+        && source.refclock.as_ref().is_none_or(|c| c.suspect.is_none())
         && source.samples.len() < ENOUGH
         && source.unanswered < PATIENCE
 }
@@ -147,7 +167,13 @@ fn readiness(source: &Source, now: Monotonic, wander: f64, config: &Config) -> S
     let Some(track) = &source.track else {
         return Standing::Unready;
     };
-    if source.config.no_select {
+    let suspect = source
+        .refclock
+        .as_ref()
+        .is_some_and(|c| c.suspect.is_some());
+    let stratum = stratum(source);
+    let outside = stratum < config.strata.0 || stratum > config.strata.1;
+    if source.select.no_select || suspect || outside {
         return Standing::NotSelectable;
     }
     if source.samples.len() < ENOUGH || source.reach == 0 {
@@ -162,6 +188,12 @@ fn readiness(source: &Source, now: Monotonic, wander: f64, config: &Config) -> S
     Standing::Truechimer
 }
 
+/// The stratum that a source counts as.
+fn stratum(source: &Source) -> u8 {
+    let said = source.remote.map_or(16, |r| r.stratum);
+    said.max(source.config.min_stratum)
+}
+
 fn claim(source: &Source, now: Monotonic, clock: f64, wander: f64) -> Option<Claim> {
     let state = source.track.as_ref()?.moved_to(now, wander);
     let half = source.root_distance() + 3.0 * state.var_phase.sqrt();
@@ -170,7 +202,7 @@ fn claim(source: &Source, now: Monotonic, clock: f64, wander: f64) -> Option<Cla
         low: middle - half,
         middle,
         high: middle + half,
-        trusted: source.config.trust,
+        trusted: source.select.trust,
     })
 }
 
@@ -203,7 +235,38 @@ fn outliers(sources: &[Source], agree: &[usize], now: Monotonic, wander: f64) ->
         }
         dropped.push(kept.remove(worst.1).0);
     }
+    // Several that agree with each other hide one another from a look at one at a time.
+    kept.sort_by(|a, b| a.1.total_cmp(&b.1));
+    if let Some(core) = dense(&kept, agree.len()) {
+        let far = |&(place, _): &(usize, &(usize, f64, f64))| !core.contains(&place);
+        dropped.extend(kept.iter().enumerate().filter(far).map(|(_, t)| t.0));
+    }
     dropped
+}
+
+/// The largest part of the sources, in the order of their phases, that is a majority of so many
+/// and as far from each of the others as it is dense.
+fn dense(sorted: &[(usize, f64, f64)], voters: usize) -> Option<std::ops::Range<usize>> {
+    let sizes = (3..sorted.len().saturating_sub(1)).rev();
+    for size in sizes.take_while(|size| 2 * size > voters) {
+        let apart = |from: usize| {
+            let core = from..from + size;
+            let (centre, spread) = centre(sorted.get(core.clone())?);
+            let rest = sorted.iter().enumerate();
+            let nearest = rest
+                .filter(|(place, _)| !core.contains(place))
+                .map(|(_, t)| (t.1 - centre).abs() / (t.2 + spread).sqrt())
+                .fold(f64::INFINITY, f64::min);
+            Some((nearest, core))
+        };
+        let best = (0..=sorted.len() - size)
+            .filter_map(apart)
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        if best.0 > COLLUDING {
+            return Some(best.1);
+        }
+    }
+    None
 }
 
 /// Weighted mean of the sources, and the variance of one source around it plus that of the mean.
@@ -215,33 +278,49 @@ fn centre(tracks: &[(usize, f64, f64)]) -> (f64, f64) {
     (mean, between + 1.0 / total)
 }
 
+/// By what the sources that agree are ordered, the least first, in seconds: how far they are.
+pub(super) fn rank(source: &Source, config: &Config) -> f64 {
+    source.root_distance()
+        + source.median_excess()
+        + f64::from(stratum(source)) * config.stratum_weight
+}
+
 /// The sources to combine, the best one first: the preferred if any agree, else those that are
 /// not much farther away than the nearest.
-fn combined(sources: &[Source], agree: &[usize], config: &Config) -> Vec<usize> {
+///
+/// The one that was the best `before` stays it while no other is nearer by `reselectdist`.
+fn combined(
+    sources: &[Source],
+    agree: &[usize],
+    before: Option<usize>,
+    config: &Config,
+) -> Vec<usize> {
     let preferred = agree
         .iter()
-        .any(|&i| sources.get(i).is_some_and(|s| s.config.prefer));
+        .any(|&i| sources.get(i).is_some_and(|s| s.select.prefer));
     let mut ranked: Vec<(f64, usize)> = agree
         .iter()
         .filter_map(|&i| {
             let source = sources.get(i)?;
-            if preferred && !source.config.prefer {
+            if preferred && !source.select.prefer {
                 return None;
             }
-            let stratum = source
-                .remote
-                .map_or(16, |r| r.stratum)
-                .max(source.config.min_stratum);
-            let distance = source.root_distance()
-                + source.median_excess()
-                + f64::from(stratum) * config.stratum_weight;
-            Some((distance, i))
+            Some((rank(source, config), i))
         })
         .collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let Some(&(nearest, _)) = ranked.first() else {
         return Vec::new();
     };
+    let old = ranked.iter().position(|r| Some(r.1) == before);
+    if let Some(old) = old
+        && ranked
+            .get(old)
+            .is_some_and(|r| r.0 <= nearest + config.reselect_distance)
+    {
+        let kept = ranked.remove(old);
+        ranked.insert(0, kept);
+    }
     ranked
         .iter()
         .filter(|(distance, _)| *distance <= config.combine_limit * nearest)
@@ -251,21 +330,19 @@ fn combined(sources: &[Source], agree: &[usize], config: &Config) -> Vec<usize> 
 
 /// Estimates phase and frequency from the combined sources' measurements together.
 pub(crate) fn estimate(
-    sources: &[Source],
+    sources: &mut [Source],
     chosen: &[usize],
-    biases: &mut Vec<f64>,
     now: Monotonic,
     wander: &mut Wander,
     memory: &Memory,
 ) -> Option<Estimate> {
-    let differing = settle_biases(sources, chosen, biases, now, wander.now());
+    let differing = settle_biases(sources, chosen, now, wander.now());
     let mut seen: Vec<Observation> = Vec::new();
     let mut rate = 0.0;
     let (mut insert, mut delete) = (0, 0);
     for &index in chosen {
         let source = sources.get(index)?;
-        let bias = biases.get(index).copied().unwrap_or(0.0);
-        seen.extend(source.observations(bias).map(|o| Observation {
+        seen.extend(source.observations(source.bias).map(|o| Observation {
             slack: o.slack.hypot(UNSETTLED * differing),
             ..o
         }));
@@ -299,14 +376,7 @@ pub(crate) fn estimate(
 /// error of their own: an asymmetric path. Those errors are estimated as random effects around
 /// the weighted mean and taken off, so that the mean alone decides (DerSimonian and Laird). Gives
 /// their standard deviation, in seconds.
-fn settle_biases(
-    sources: &[Source],
-    chosen: &[usize],
-    biases: &mut Vec<f64>,
-    now: Monotonic,
-    wander: f64,
-) -> f64 {
-    biases.resize(sources.len(), 0.0);
+fn settle_biases(sources: &mut [Source], chosen: &[usize], now: Monotonic, wander: f64) -> f64 {
     let tracks: Vec<(usize, f64, f64)> = chosen
         .iter()
         .filter_map(|&i| {
@@ -319,11 +389,11 @@ fn settle_biases(
     let total: f64 = tracks.iter().map(|t| weight(t.2)).sum();
     let centre = tracks.iter().map(|t| weight(t.2) * t.1).sum::<f64>() / total.max(1e-30);
     for (index, phase, variance) in tracks {
-        let Some(bias) = biases.get_mut(index) else {
+        let Some(source) = sources.get_mut(index) else {
             continue;
         };
         let share = between / (between + variance).max(1e-30);
-        *bias += 0.2 * (share * (phase - centre) - *bias);
+        source.bias += 0.2 * (share * (phase - centre) - source.bias);
     }
     between.sqrt()
 }

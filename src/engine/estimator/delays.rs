@@ -48,7 +48,7 @@ pub(crate) enum Route {
 }
 
 /// The round trips of one source.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Delays {
     /// Longer routes after shorter ones; never empty once something was seen.
     epochs: Vec<Epoch>,
@@ -59,6 +59,23 @@ pub(crate) struct Delays {
 }
 
 impl Delays {
+    /// All that is known: the routes, the index of the one in use, how many were seen.
+    pub(crate) fn parts(&self) -> (&[Epoch], usize, usize) {
+        (&self.epochs, self.current, self.numbers)
+    }
+
+    /// From [`Self::parts`]; none when they do not fit together.
+    pub(crate) fn of(epochs: Vec<Epoch>, current: usize, numbers: usize) -> Option<Self> {
+        let known = current < epochs.len() || (epochs.is_empty() && current == 0);
+        let counted = epochs.iter().all(|e| e.number < numbers);
+        let small = epochs.iter().all(|e| e.seen.len() <= REMEMBERED);
+        (known && counted && small && epochs.len() <= ROUTES).then_some(Self {
+            epochs,
+            current,
+            numbers,
+        })
+    }
+
     /// The number of the route that new samples belong to.
     pub(crate) fn current(&self) -> usize {
         self.present().map_or(0, |e| e.number)
@@ -164,6 +181,27 @@ impl Delays {
 }
 
 impl Epoch {
+    /// A route: its number; base, margin and bias, in seconds; its round trips, oldest first.
+    pub(crate) fn of(number: usize, (base, margin, bias): (f64, f64, f64), seen: Vec<f64>) -> Self {
+        Self {
+            number,
+            base,
+            margin,
+            bias,
+            seen: seen.into(),
+        }
+    }
+
+    /// What samples remember it by.
+    pub(crate) const fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Round trips, oldest first, in seconds.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = f64> {
+        self.seen.iter().copied()
+    }
+
     /// Where a new route begins and how much longer it is, if the latest round trips are all
     /// longer than they should be.
     fn longer(&self) -> Option<(usize, f64)> {

@@ -15,7 +15,7 @@ const CAUTION: f64 = 3.0;
 const FLOOR: f64 = 1e-9;
 
 /// Frequencies with their variances at earlier times.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Memory {
     /// Known at the start: frequency and standard deviation.
     start: (f64, f64),
@@ -29,6 +29,26 @@ impl Memory {
             start: (frequency, sd),
             entries: VecDeque::new(),
         }
+    }
+
+    /// What is known of the frequency without any measurement: value and standard deviation.
+    pub(crate) const fn start(&self) -> (f64, f64) {
+        self.start
+    }
+
+    /// What is kept, oldest first: when, frequency, variance.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &(Monotonic, f64, f64)> {
+        self.entries.iter()
+    }
+
+    /// Adds what was kept elsewhere; false when it is not later than the last one, or too much.
+    pub(crate) fn put(&mut self, entry: (Monotonic, f64, f64)) -> bool {
+        let fits = self.entries.back().is_none_or(|last| last.0 < entry.0);
+        if fits && self.entries.len() < KEPT {
+            self.entries.push_back(entry);
+            return true;
+        }
+        false
     }
 
     /// The clock stood still: the frequency is about what it was.

@@ -47,6 +47,20 @@ impl Wander {
         self.smooth.exp()
     }
 
+    /// The best value, and the logarithm of the smooth one.
+    pub(crate) const fn parts(&self) -> (f64, f64) {
+        (self.now, self.smooth)
+    }
+
+    /// From [`Self::parts`].
+    pub(crate) const fn of(now: f64, smooth: f64) -> Self {
+        Self {
+            now,
+            smooth,
+            since: 0,
+        }
+    }
+
     /// Weighs the guesses by what they make of these observations (ordered by time).
     pub(crate) fn learn(&mut self, seen: &[Observation], prior: (f64, f64)) {
         self.since += 1;

@@ -4,7 +4,9 @@
 //! queues, routes that change, sleeps, pauses.
 
 mod network;
+pub mod oracle;
 mod oscillator;
+pub mod refclock;
 pub mod scenario;
 mod server;
 
@@ -17,6 +19,7 @@ use super::clock::ClockError;
 use super::clock::Reading;
 use super::clock::Status;
 use super::random::Random;
+use super::source_id::SourceId;
 use super::transport::Event;
 use super::transport::Transport;
 use crate::time::Monotonic;
@@ -24,6 +27,7 @@ use network::Link;
 use oscillator::Clocks;
 use std::cell::RefCell;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::collections::BinaryHeap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -58,6 +62,8 @@ pub struct Record {
     pub requests: Vec<(f64, usize)>,
     /// The steps that the engine made, in seconds, and when.
     pub steps: Vec<(f64, f64)>,
+    /// When names were looked up, in true seconds.
+    pub look_ups: Vec<f64>,
     /// The last status that the engine published.
     pub status: Option<Status>,
 }
@@ -91,12 +97,18 @@ impl Ord for Flying {
 struct World {
     clocks: Clocks,
     peers: Vec<(Server, Link, Link)>,
-    sources: Vec<Option<usize>>,
+    sources: BTreeMap<SourceId, usize>,
     flying: BinaryHeap<Reverse<Flying>>,
     number: u64,
     arrived: VecDeque<Event>,
     limit: f64,
     record: Record,
+    /// Of the servers' own noise.
+    random: Random,
+    /// Each name's answers, one look-up after the other; the last one stays.
+    names: BTreeMap<String, VecDeque<Vec<usize>>>,
+    /// Servers without a route.
+    cut: Vec<usize>,
 }
 
 /// The simulated clock.
@@ -130,12 +142,15 @@ pub fn world(oscillator: Oscillator, peers: &[Peer], limit: f64, seed: u64) -> (
     let mut world = World {
         clocks,
         peers,
-        sources: Vec::new(),
+        sources: BTreeMap::new(),
         flying: BinaryHeap::new(),
         number: 0,
         arrived: VecDeque::new(),
         limit,
         record: Record::default(),
+        random: child(),
+        names: BTreeMap::new(),
+        cut: Vec::new(),
     };
     world.note();
     // As under clknetsim, the program starts one second after the world.
@@ -164,19 +179,38 @@ impl SimClock {
     }
 }
 
+impl SimNet {
+    /// Gives a name answers, one look-up after the other: numbers of servers. The last one stays.
+    pub fn name(&self, name: &str, answers: Vec<Vec<usize>>) {
+        let mut world = self.0.borrow_mut();
+        world.names.insert(name.to_owned(), answers.into());
+    }
+
+    /// From this server on requests fail at once: there is no route.
+    pub fn cut(&self, peer: usize, cut: bool) {
+        let mut world = self.0.borrow_mut();
+        world.cut.retain(|&p| p != peer);
+        if cut {
+            world.cut.push(peer);
+        }
+    }
+}
+
 impl World {
     fn reading(&self) -> Reading {
         let nanos = |seconds: f64| (seconds * 1e9).round();
         let system = self.clocks.time + self.clocks.error;
         Reading {
             raw: Monotonic::from_nanos(nanos(self.clocks.raw + BOOTED) as u64),
-            unix_ns: EPOCH * 1_000_000_000 + nanos(system) as i64,
+            unix_ns: self.clocks.epoch() * 1_000_000_000 + nanos(system) as i64,
             slept_ns: Some(nanos(self.clocks.slept) as i64),
         }
     }
 
     fn note(&mut self) {
-        self.record.errors.push(self.clocks.error);
+        self.record
+            .errors
+            .push(self.clocks.error + self.clocks.leapt());
         self.record.frequencies.push(self.clocks.frequency());
     }
 
@@ -202,8 +236,9 @@ impl World {
         true
     }
 
-    fn fly(&mut self, peer: usize, back: bool, data: &[u8]) {
-        let now = self.clocks.time;
+    /// Sends a packet `after` so many seconds.
+    fn fly(&mut self, peer: usize, back: bool, data: &[u8], after: f64) {
+        let now = self.clocks.time + after;
         let Some((_, up, down)) = self.peers.get_mut(peer) else {
             return;
         };
@@ -227,8 +262,8 @@ impl World {
         };
         if packet.back {
             let at_unix_ns = self.reading().unix_ns;
-            for (source, peer) in self.sources.iter().enumerate() {
-                if *peer == Some(packet.peer) {
+            for (&source, &peer) in &self.sources {
+                if peer == packet.peer {
                     self.arrived.push_back(Event::Received {
                         source,
                         data: packet.data.clone(),
@@ -236,10 +271,15 @@ impl World {
                     });
                 }
             }
-        } else if let Some((server, _, _)) = self.peers.get(packet.peer)
-            && let Some(reply) = server.reply(&packet.data, self.clocks.time, EPOCH)
+        } else if let Some((server, _, _)) = self.peers.get_mut(packet.peer)
+            && let Some((reply, late)) = server.reply(
+                &packet.data,
+                self.clocks.time - self.clocks.leapt(),
+                self.clocks.epoch(),
+                &mut self.random,
+            )
         {
-            self.fly(packet.peer, true, &reply);
+            self.fly(packet.peer, true, &reply, late);
         }
     }
 }
@@ -271,39 +311,50 @@ impl Clock for SimClock {
     }
 
     fn publish(&mut self, status: &Status) -> Result<(), ClockError> {
-        self.0.borrow_mut().record.status = Some(*status);
+        let mut world = self.0.borrow_mut();
+        world.clocks.armed = status.leap;
+        world.record.status = Some(*status);
         Ok(())
     }
 }
 
 impl Transport for SimNet {
-    fn send(&mut self, source: usize, to: SocketAddr, data: &[u8]) -> Result<i64, String> {
+    fn send(&mut self, source: SourceId, to: SocketAddr, data: &[u8]) -> Result<i64, String> {
         let mut world = self.0.borrow_mut();
         let peer = (0..world.peers.len())
-            .find(|&p| address(p) == to)
+            .find(|p| address(*p) == to && !world.cut.contains(p))
             .ok_or_else(|| "no route to host".to_owned())?;
-        if world.sources.len() <= source {
-            world.sources.resize(source + 1, None);
-        }
-        if let Some(slot) = world.sources.get_mut(source) {
-            *slot = Some(peer);
-        }
+        world.sources.insert(source, peer);
         let at = world.clocks.time;
         world.record.requests.push((at, peer));
-        world.fly(peer, false, data);
+        world.fly(peer, false, data, 0.0);
         Ok(world.reading().unix_ns)
     }
 
-    fn close(&mut self, source: usize) {
-        if let Some(slot) = self.0.borrow_mut().sources.get_mut(source) {
-            *slot = None;
-        }
+    fn close(&mut self, source: SourceId) {
+        self.0.borrow_mut().sources.remove(&source);
+    }
+
+    fn home(&self, _source: SourceId) -> Option<IpAddr> {
+        Some(address(self.0.borrow().peers.len()).ip())
     }
 
     fn resolve(&mut self, name: &str) {
-        self.0.borrow_mut().arrived.push_back(Event::Resolved {
+        let mut world = self.0.borrow_mut();
+        let now = world.clocks.time;
+        world.record.look_ups.push(now);
+        let answers = world.names.get_mut(name);
+        let peers = answers.map_or_else(Vec::new, |answers| {
+            if answers.len() > 1 {
+                answers.pop_front().unwrap_or_default()
+            } else {
+                answers.front().cloned().unwrap_or_default()
+            }
+        });
+        let addresses = peers.iter().map(|&peer| address(peer).ip()).collect();
+        world.arrived.push_back(Event::Resolved {
             name: name.to_owned(),
-            addresses: Vec::new(),
+            addresses,
         });
     }
 

@@ -18,6 +18,10 @@ pub struct Oscillator {
     pub frequency_jumps: Vec<(f64, f64)>,
     /// At this time, in seconds, somebody sets the system clock by this much.
     pub steps: Vec<(f64, f64)>,
+    /// When it starts, in seconds after [`EPOCH`](super::EPOCH).
+    pub start: i64,
+    /// At this full second there is a leap second: 1 inserted, -1 deleted.
+    pub leap: Option<(u64, i8)>,
     /// At this time, in seconds, the machine sleeps this long, in seconds; it knows it, and wakes
     /// with a clock that is wrong by the third.
     pub sleeps: Vec<(f64, f64, f64)>,
@@ -34,6 +38,8 @@ impl Default for Oscillator {
             cycle: (0.0, 1.0),
             frequency_jumps: Vec::new(),
             steps: Vec::new(),
+            start: 0,
+            leap: None,
             sleeps: Vec::new(),
             pauses: Vec::new(),
         }
@@ -57,6 +63,8 @@ pub(super) struct Clocks {
     second: u64,
     /// The commanded frequency, in seconds per second.
     pub(super) steered: f64,
+    /// The leap second that the kernel was told to make.
+    pub(super) armed: i8,
     /// Somebody set the clock since this was last looked at.
     pub(super) set: bool,
 }
@@ -71,6 +79,7 @@ impl Clocks {
             walk: model.frequency,
             second: 0,
             steered: 0.0,
+            armed: 0,
             set: false,
             model,
             random,
@@ -87,6 +96,19 @@ impl Clocks {
     /// Frequency error of the system clock now.
     pub(super) fn frequency(&self) -> f64 {
         (1.0 + self.oscillator()) * (1.0 + self.steered) - 1.0
+    }
+
+    /// Unix second at which the simulation started.
+    pub(super) const fn epoch(&self) -> i64 {
+        super::EPOCH + self.model.start
+    }
+
+    /// By how much UTC is behind the seconds counted from the start, by leap seconds.
+    pub(super) fn leapt(&self) -> f64 {
+        match self.model.leap {
+            Some((at, sign)) if self.time >= at as f64 => f64::from(sign),
+            _ => 0.0,
+        }
     }
 
     /// True seconds until the oscillator has counted this many.
@@ -112,6 +134,13 @@ impl Clocks {
 
     fn tick(&mut self) {
         self.second += 1;
+        if let Some((at, sign)) = self.model.leap
+            && at == self.second
+            && self.armed == sign
+        {
+            self.error -= f64::from(sign);
+            self.armed = 0;
+        }
         self.walk += self.model.wander * self.random.normal();
         let now = self.second as f64;
         let due = |at: f64| (now - 1.0..now).contains(&at);

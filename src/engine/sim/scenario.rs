@@ -7,16 +7,22 @@ use super::Path;
 use super::Peer;
 use super::Record;
 use super::Server;
+use super::SimClock;
+use super::SimNet;
 use super::address;
 use super::world;
 use crate::engine::Engine;
 use crate::engine::Note;
 use crate::engine::Observer;
+use crate::engine::clock::Clock;
+use crate::engine::clock::Reading;
 use crate::engine::config::Config;
 use crate::engine::config::MakeStep;
 use crate::engine::config::SourceConfig;
 use crate::engine::random::Random;
 use crate::engine::run;
+use crate::time::Monotonic;
+use std::collections::VecDeque;
 
 /// A named situation.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +139,79 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
+/// Situations in which what the engine believes of paths and servers is not so, each with a word of
+/// what is wrong.
+#[must_use]
+pub fn broken() -> Vec<(&'static str, Scenario)> {
+    let wan = |count| symmetric(&path(2e-2, 1e-3), count);
+    let make = |name, peers: Vec<Peer>| Scenario {
+        name,
+        oscillator: Oscillator::default(),
+        peers,
+        poll: None,
+        limit: 86_400.0,
+    };
+    // One after the other, and back: in the second half, which is measured, three changes.
+    let mut routes = wan(4);
+    for (number, peer) in routes.iter_mut().enumerate() {
+        let at = 50_000.0 + 8000.0 * number as f64;
+        peer.up.routes = vec![(at, 8e-3), (at + 6000.0, 0.0)];
+    }
+    let mut all_routes = wan(4);
+    for peer in &mut all_routes {
+        peer.up.routes = vec![(60_000.0, 8e-3)];
+    }
+    let queue = |mean: f64, time: f64| {
+        let mut peers = wan(4);
+        for peer in &mut peers {
+            peer.up.queue = (mean, time);
+        }
+        peers
+    };
+    let mut liars = wan(5);
+    for peer in liars.iter_mut().skip(3) {
+        peer.server.offset = 0.08;
+    }
+    let mut subtle = wan(5);
+    for peer in subtle.iter_mut().skip(3) {
+        peer.server.offset = 0.012;
+    }
+    let hidden = Path {
+        stages: 8,
+        ..path(2e-2, 2.5e-4)
+    };
+    vec![
+        (
+            "each route in turn 8 ms longer one way, then back",
+            make("j-routes", routes),
+        ),
+        (
+            "all routes at once 8 ms longer one way for good (only the clock, as it was before, can tell)",
+            make("j4-all-routes", all_routes),
+        ),
+        (
+            "a queue of 4 ms one way that lasts 5 minutes",
+            make("k-queues", queue(4e-3, 300.0)),
+        ),
+        (
+            "the same, lasting 50 minutes",
+            make("k1-long-queues", queue(4e-3, 3000.0)),
+        ),
+        (
+            "two of five servers agree on 80 ms off",
+            make("l-colluding", liars),
+        ),
+        (
+            "two of five agree on 12 ms off, within what the round trip hides",
+            make("l1-subtle", subtle),
+        ),
+        (
+            "eight small delays each way: the empty path is never seen",
+            make("m-hidden", symmetric(&hidden, 4)),
+        ),
+    ]
+}
+
 impl Scenario {
     /// The configuration that the peers were measured with: `iburst`, `makestep 1.0 3`,
     /// `maxupdateskew 100`.
@@ -171,10 +250,79 @@ impl Scenario {
     /// Runs it with another configuration; gives what happened and the engine at the end.
     #[must_use]
     pub fn run_with(&self, config: Config, seed: u64) -> (Record, Engine) {
+        let (record, engine, _) = self.run_to_end(config, seed);
+        (record, engine)
+    }
+
+    /// The same, and what the clocks read at the end.
+    #[must_use]
+    pub fn run_to_end(&self, config: Config, seed: u64) -> (Record, Engine, Reading) {
         let (mut clock, mut net) = world(self.oscillator.clone(), &self.peers, self.limit, seed);
         let mut engine = Engine::new(config, Random::from_number(seed ^ EPOCH.unsigned_abs()));
         let _ = run(&mut clock, &mut net, &mut engine, &mut Silent);
-        (clock.record(), engine)
+        (clock.record(), engine, clock.read())
+    }
+}
+
+/// Something that happens while a scenario runs: when, in seconds since the program started, and
+/// what.
+pub type Happening = (f64, Box<dyn FnMut(&mut Engine, Reading, &SimNet)>);
+
+impl Scenario {
+    /// Runs it with another configuration, names to look up ([`SimNet::name`]) and happenings in
+    /// the order of their times; gives what happened, what was noted when, and the engine at the
+    /// end.
+    #[must_use]
+    pub fn run_script(
+        &self,
+        config: Config,
+        seed: u64,
+        names: &[(&str, Vec<Vec<usize>>)],
+        script: Vec<Happening>,
+    ) -> (Record, Engine, Vec<(f64, Note)>) {
+        let (mut clock, mut net) = world(self.oscillator.clone(), &self.peers, self.limit, seed);
+        for (name, answers) in names {
+            net.name(name, answers.clone());
+        }
+        let mut engine = Engine::new(config, Random::from_number(seed ^ EPOCH.unsigned_abs()));
+        let mut host = Scripted {
+            start: clock.read().raw,
+            script: script.into(),
+            net: net.clone(),
+            clock: clock.clone(),
+            notes: Vec::new(),
+        };
+        let _ = run(&mut clock, &mut net, &mut engine, &mut host);
+        (clock.record(), engine, host.notes)
+    }
+}
+
+struct Scripted {
+    start: Monotonic,
+    script: VecDeque<Happening>,
+    net: SimNet,
+    clock: SimClock,
+    notes: Vec<(f64, Note)>,
+}
+
+impl Observer for Scripted {
+    fn note(&mut self, note: &Note) {
+        self.notes.push((self.clock.time(), note.clone()));
+    }
+
+    fn save_drift(&mut self, _ppm: f64, _skew: f64) {}
+
+    fn deadline(&self) -> Option<Monotonic> {
+        let (at, _) = self.script.front()?;
+        Some(self.start.plus_seconds(*at))
+    }
+
+    fn tick(&mut self, now: Reading, engine: &mut Engine) {
+        while self.deadline().is_some_and(|due| due <= now.raw) {
+            if let Some((_, mut happening)) = self.script.pop_front() {
+                happening(engine, now, &self.net);
+            }
+        }
     }
 }
 

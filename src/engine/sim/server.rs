@@ -1,11 +1,17 @@
 //! A simulated server: right, or wrong in the ways that servers are.
 
+use crate::engine::random::Random;
+use crate::proto::mac::Key;
+use crate::proto::mono_root;
+use crate::proto::mono_root::MonoRoot;
+use crate::proto::packet::HEADER_LEN;
 use crate::proto::packet::Leap;
 use crate::proto::packet::Mode;
 use crate::proto::packet::Packet;
 use crate::proto::refid::RefId;
 use crate::time::NtpDuration;
 use crate::time::NtpTimestamp;
+use std::collections::VecDeque;
 
 /// What a server is like.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +32,19 @@ pub struct Server {
     pub root: (f64, f64),
     /// Answers with this kiss code instead of the time.
     pub kiss: Option<[u8; 4]>,
+    /// From the first time to the second, in seconds, it answers nobody.
+    pub down: Vec<(f64, f64)>,
+    /// Signs its replies with this key under this number.
+    pub key: Option<(u32, Key)>,
+    /// Time, in seconds, that its replies leave later than they say: at least, and the mean of what
+    /// comes on top.
+    pub late: (f64, f64),
+    /// Answers in interleaved mode (RFC 9769).
+    pub interleaved: bool,
+    /// Answers with the extension field F323, where it is asked to; its steps are corrections.
+    pub mono_root: bool,
+    /// Receive timestamps of requests and the times at which their replies left.
+    pub(super) left: VecDeque<(NtpTimestamp, NtpTimestamp)>,
 }
 
 impl Default for Server {
@@ -39,20 +58,56 @@ impl Default for Server {
             stratum: 1,
             root: (0.0, 0.0),
             kiss: None,
+            down: Vec::new(),
+            key: None,
+            late: (0.0, 0.0),
+            interleaved: false,
+            mono_root: false,
+            left: VecDeque::new(),
         }
     }
 }
 
 impl Server {
-    /// The reply to a request that arrives at this true time, in seconds.
-    pub(super) fn reply(&self, request: &[u8], now: f64, epoch: i64) -> Option<Vec<u8>> {
+    /// The reply to a request that arrives at this true time, in seconds, and how much later it
+    /// leaves.
+    pub(super) fn reply(
+        &mut self,
+        request: &[u8],
+        now: f64,
+        epoch: i64,
+        random: &mut Random,
+    ) -> Option<(Vec<u8>, f64)> {
+        let field = request.get(HEADER_LEN..HEADER_LEN + mono_root::LEN);
+        let asked = self.mono_root && field == Some(&MonoRoot::ASKED.encode()[..]);
         let request = Packet::decode(request).ok()?;
+        let silent = |&(from, to): &(f64, f64)| (from..to).contains(&now);
+        if self.down.iter().any(silent) {
+            return None;
+        }
         let stepped: f64 = self.steps.iter().filter(|s| s.0 <= now).map(|s| s.1).sum();
         let clock = timestamp(now + self.offset + self.drift * now + stepped, epoch);
         let lost = self
             .unsynchronised
             .iter()
             .any(|&(from, to)| (from..to).contains(&now));
+        let late = if self.late.1 > 0.0 {
+            self.late.0 + self.late.1 * random.exponential()
+        } else {
+            self.late.0
+        };
+        let before = self
+            .left
+            .iter()
+            .find(|l| self.interleaved && l.0 == request.origin)
+            .map(|l| l.1);
+        if self.interleaved {
+            let left = clock.plus(NtpDuration::from_seconds(late));
+            self.left.push_back((clock, left));
+            if self.left.len() > 16 {
+                self.left.pop_front();
+            }
+        }
         let (stratum, refid) = match self.kiss {
             Some(code) => (0, RefId(code)),
             None => (if lost { 0 } else { self.stratum }, RefId(*b"SIM\0")),
@@ -64,7 +119,10 @@ impl Server {
                 self.leap
             },
             version: request.version,
-            mode: Mode::Server,
+            mode: match request.mode {
+                Mode::SymmetricActive => Mode::SymmetricPassive,
+                _ => Mode::Server,
+            },
             stratum,
             poll: request.poll,
             precision: -24,
@@ -72,11 +130,28 @@ impl Server {
             root_dispersion: NtpDuration::from_seconds(self.root.1),
             refid,
             reference: clock,
-            origin: request.transmit,
+            origin: if before.is_some() {
+                request.receive
+            } else {
+                request.transmit
+            },
             receive: clock,
-            transmit: clock,
+            transmit: before.unwrap_or(clock),
         };
-        Some(reply.encode().to_vec())
+        let mut data = reply.encode().to_vec();
+        if asked {
+            let said = MonoRoot {
+                root_delay: reply.root_delay,
+                root_dispersion: reply.root_dispersion,
+                receive: clock.plus(NtpDuration::from_seconds(-stepped)),
+                epoch: 1,
+            };
+            data.extend(said.encode());
+        }
+        if let Some((id, key)) = &self.key {
+            key.sign(*id, request.version, &mut data);
+        }
+        Some((data, late))
     }
 }
 

@@ -1,0 +1,239 @@
+//! Many quick readings to one measurement: those near the median are averaged. A device that is
+//! read often and now and then badly (an interrupt in between, a busy host) gives a good
+//! measurement that way.
+
+use crate::time::Monotonic;
+use std::collections::VecDeque;
+
+/// One reading on the undisciplined clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reading {
+    /// When.
+    pub(crate) at: Monotonic,
+    /// True minus undisciplined time, in seconds from the engine's origin.
+    pub(crate) offset: f64,
+    /// Bound of the reading's own error, in seconds.
+    pub(crate) error: f64,
+}
+
+/// What the readings come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Filtered {
+    /// The measurement.
+    pub(crate) reading: Reading,
+    /// Its standard deviation, in seconds.
+    pub(crate) sd: f64,
+}
+
+/// Readings that wait for the next measurement.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter {
+    waiting: VecDeque<Reading>,
+    most: usize,
+    last: Option<Reading>,
+    /// Variance of one reading, averaged, and over how many.
+    variance: Option<(f64, f64)>,
+}
+
+/// Share of the readings that is averaged.
+const MIDDLE: f64 = 0.6;
+/// Readings whose error is larger than the least one's times this are left out if enough are left.
+const WORSE: f64 = 1.5;
+/// Enough to be choosy, and to say something of the spread.
+const ENOUGH: usize = 4;
+/// The variance is an average over about so many readings.
+const MEMORY: f64 = 200.0;
+/// Standard deviation of a normal law by its median deviation.
+const BY_MEDIAN: f64 = 1.4826;
+/// The mean of the middle is this much less exact than that of all, for a normal law.
+const TRIMMED: f64 = 1.15;
+
+impl Filter {
+    /// Keeps at most so many readings.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            most: most.clamp(1, 256),
+            last: None,
+            variance: None,
+        }
+    }
+
+    /// Takes in a reading; false when it is not later than the last.
+    pub(crate) fn push(&mut self, reading: Reading) -> bool {
+        if self
+            .waiting
+            .back()
+            .is_some_and(|last| last.at >= reading.at)
+        {
+            return false;
+        }
+        if self.waiting.len() >= self.most {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back(reading);
+        self.last = Some(reading);
+        true
+    }
+
+    /// The last reading, measured or not.
+    pub(crate) const fn last(&self) -> Option<&Reading> {
+        self.last.as_ref()
+    }
+
+    /// Standard deviation of one reading, in seconds, as far as it is known.
+    pub(crate) fn spread(&self) -> f64 {
+        self.variance.map_or(0.0, |(variance, _)| variance.sqrt())
+    }
+
+    /// Readings that wait.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Forgets the readings.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+        self.last = None;
+    }
+
+    /// The measurement that the readings make; they are used up. `frequency` is how fast true time
+    /// moves against the undisciplined clock, in seconds per second.
+    pub(crate) fn take(&mut self, frequency: f64) -> Option<Filtered> {
+        let end = self.waiting.back()?.at;
+        let mut chosen: Vec<(f64, Reading)> = self
+            .good()
+            .into_iter()
+            .map(|r| (r.offset - frequency * r.at.seconds_since(end), r))
+            .collect();
+        self.waiting.clear();
+        chosen.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let count = chosen.len();
+        let middle = chosen.get(count / 2)?.0;
+        self.learn(&chosen, middle);
+        let outside = if count > 2 {
+            (((count as f64) * (1.0 - MIDDLE) / 2.0) as usize).clamp(1, (count - 1) / 2)
+        } else {
+            0
+        };
+        let kept = chosen.get(outside..count - outside)?;
+        let share = 1.0 / kept.len() as f64;
+        let ago: f64 = kept
+            .iter()
+            .map(|(_, r)| r.at.seconds_since(end))
+            .sum::<f64>()
+            * share;
+        let level: f64 = kept.iter().map(|(v, _)| v - middle).sum::<f64>() * share + middle;
+        let error = kept.iter().map(|(_, r)| r.error).sum::<f64>() * share;
+        let sd = self.spread() / (count as f64).sqrt() * if count > 2 { TRIMMED } else { 1.0 };
+        Some(Filtered {
+            reading: Reading {
+                at: end.plus_seconds(ago),
+                offset: level + frequency * ago,
+                error,
+            },
+            sd,
+        })
+    }
+
+    /// Those that were read well, if there are enough.
+    fn good(&self) -> Vec<Reading> {
+        let all: Vec<Reading> = self.waiting.iter().copied().collect();
+        if all.len() <= ENOUGH {
+            return all;
+        }
+        let least = all.iter().map(|r| r.error).fold(f64::MAX, f64::min);
+        let good: Vec<Reading> = all
+            .iter()
+            .copied()
+            .filter(|r| r.error <= WORSE * least)
+            .collect();
+        if good.len() < ENOUGH { all } else { good }
+    }
+
+    /// Learns the spread of single readings.
+    fn learn(&mut self, sorted: &[(f64, Reading)], middle: f64) {
+        if sorted.len() < ENOUGH {
+            return;
+        }
+        let mut away: Vec<f64> = sorted.iter().map(|(v, _)| (v - middle).abs()).collect();
+        away.sort_by(f64::total_cmp);
+        let median = away.get(away.len() / 2).copied().unwrap_or(0.0);
+        let now = (BY_MEDIAN * median).powi(2);
+        let fresh = sorted.len() as f64;
+        self.variance = Some(match self.variance {
+            None => (now, fresh),
+            Some((old, count)) => {
+                let total = count + fresh;
+                (old + (now - old) * fresh / total, total.min(MEMORY))
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(ms: u64, offset: f64) -> Reading {
+        Reading {
+            at: Monotonic::from_nanos(ms * 1_000_000),
+            offset,
+            error: 1e-6,
+        }
+    }
+
+    #[test]
+    fn a_wild_reading_does_not_count() {
+        let mut filter = Filter::new(64);
+        for i in 0..8 {
+            filter.push(reading(
+                i * 250,
+                if i == 5 { 0.3 } else { 1.0 + 1e-9 * i as f64 },
+            ));
+        }
+        let found = filter.take(0.0).unwrap();
+        assert!((found.reading.offset - 1.0).abs() < 1e-8, "{found:?}");
+        assert_eq!(filter.take(0.0), None);
+        assert!(filter.last().is_some());
+    }
+
+    #[test]
+    fn a_clock_that_drifts_is_followed_at_its_rate() {
+        let mut filter = Filter::new(64);
+        for i in 0..16u64 {
+            filter.push(reading(i * 1000, 5.0 + 1e-4 * i as f64));
+        }
+        let found = filter.take(1e-4).unwrap();
+        let at = found.reading.at.nanos() as f64 * 1e-9;
+        assert!(
+            (found.reading.offset - (5.0 + 1e-4 * at)).abs() < 1e-9,
+            "{found:?}"
+        );
+        assert!(found.sd < 1e-9);
+    }
+
+    #[test]
+    fn readings_that_took_long_are_left_out() {
+        let mut filter = Filter::new(64);
+        for i in 0..10 {
+            let late = i % 2 == 1;
+            filter.push(Reading {
+                error: if late { 1e-3 } else { 1e-6 },
+                ..reading(i * 100, if late { 2.0 } else { 1.0 })
+            });
+        }
+        let found = filter.take(0.0).unwrap();
+        assert!((found.reading.offset - 1.0).abs() < 1e-12, "{found:?}");
+    }
+
+    #[test]
+    fn readings_go_forward_only_and_the_oldest_are_dropped() {
+        let mut filter = Filter::new(2);
+        assert!(filter.push(reading(1, 1.0)));
+        assert!(!filter.push(reading(1, 1.0)));
+        assert!(filter.push(reading(2, 1.0)) && filter.push(reading(3, 1.0)));
+        assert_eq!(filter.len(), 2);
+    }
+}
