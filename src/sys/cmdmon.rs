@@ -2,11 +2,11 @@
 //! the Unix socket as chronyc does it, for root and the daemon's own user; else UDP port 323 on
 //! loopback, where a daemon answers what anyone may know. Every wait has a limit.
 
+use super::ask;
 use super::clock;
 use super::error::Error;
 use super::udp;
 use crate::proto::cmdmon::MAX_LEN;
-use crate::proto::cmdmon::PORT;
 use crate::proto::cmdmon::Status;
 use crate::proto::cmdmon::reply::Reply;
 use crate::proto::cmdmon::request::Request;
@@ -46,12 +46,6 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// UDP port 323 of an address.
-    #[must_use]
-    pub const fn udp(ip: IpAddr) -> Self {
-        Self::Udp(SocketAddr::new(ip, PORT))
-    }
-
     /// The word for the way: `unix` or `udp`.
     #[must_use]
     pub const fn word(&self) -> &'static str {
@@ -72,30 +66,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// Why a question has no answer.
-#[derive(Debug)]
-pub enum AskError {
-    /// The daemon said no.
-    Refused(Status),
-    /// Nobody answered within the limit.
-    Silent,
-    /// Nobody is there: no socket, or the port is closed.
-    Absent(Error),
-    /// What came is no reply of this protocol.
-    Malformed(String),
-    /// The machine refused.
-    System(Error),
-}
-
-impl fmt::Display for AskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(status) => write!(f, "the daemon refused: {status}"),
-            Self::Silent => f.write_str("no reply within the time limit"),
-            Self::Absent(error) | Self::System(error) => error.fmt(f),
-            Self::Malformed(what) => write!(f, "the reply is malformed: {what}"),
-        }
-    }
-}
+pub type AskError = ask::AskError<Status>;
 
 /// The socket and, for a Unix socket, the file that the answers come to.
 #[derive(Debug)]
@@ -129,9 +100,9 @@ impl Client {
     pub fn open(endpoint: Endpoint, limit_s: f64) -> Result<Self, AskError> {
         let channel = match &endpoint {
             Endpoint::Unix(path) => unix(path),
-            Endpoint::Udp(address) => inet(*address),
+            Endpoint::Udp(address) => ask::connected(*address).map(Channel::Udp),
         }
-        .map_err(absent)?;
+        .map_err(AskError::of)?;
         Ok(Self {
             channel,
             endpoint,
@@ -142,18 +113,27 @@ impl Client {
     }
 
     /// Opens a conversation with this machine's chronyd, the first way that answers: the Unix
-    /// sockets, then UDP on loopback.
+    /// sockets, then this UDP port on loopback; 0 is none.
     ///
     /// # Errors
     /// What the most promising way said.
-    pub fn local(sockets: &[&str], limit_s: f64) -> Result<Self, AskError> {
+    pub fn local(sockets: &[&str], port: u16, limit_s: f64) -> Result<Self, AskError> {
         let unix = sockets.iter().map(|path| Endpoint::Unix(path.into()));
-        let loopback = [
-            Endpoint::udp(Ipv4Addr::LOCALHOST.into()),
-            Endpoint::udp(Ipv6Addr::LOCALHOST.into()),
-        ];
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let udp = loopback
+            .into_iter()
+            .filter(|_| port != 0)
+            .map(|ip| Endpoint::Udp(SocketAddr::new(ip, port)));
+        Self::first(unix.chain(udp), limit_s)
+    }
+
+    /// Opens a conversation through the first of these ways that answers.
+    ///
+    /// # Errors
+    /// What the most promising way said.
+    pub fn first(ways: impl IntoIterator<Item = Endpoint>, limit_s: f64) -> Result<Self, AskError> {
         let mut first = None;
-        for endpoint in unix.chain(loopback) {
+        for endpoint in ways {
             let answered = Self::open(endpoint, limit_s).and_then(|mut client| {
                 client.ask(&Request::SourceCount)?;
                 Ok(client)
@@ -184,7 +164,7 @@ impl Client {
         // Waits of one, two and four parts: chronyc's doubling within our limit.
         for (attempt, until) in [(0, 1.0 / 7.0), (1, 3.0 / 7.0), (2, 1.0)] {
             let packet = request.encode(self.sequence, attempt);
-            self.send(&packet).map_err(absent)?;
+            self.send(&packet).map_err(AskError::of)?;
             let deadline = start.plus_seconds(self.limit_s * until);
             if let Some(reply) = self.await_reply(request.code(), deadline)? {
                 return Ok(reply);
@@ -227,7 +207,13 @@ impl Client {
             let length = match self.receive(&mut buffer) {
                 Ok(length) => length,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(e) => return Err(absent(Error::new("ask", self.endpoint.to_string(), e))),
+                Err(e) => {
+                    return Err(AskError::of(Error::new(
+                        "ask",
+                        self.endpoint.to_string(),
+                        e,
+                    )));
+                }
             };
             match self.judge(buffer.get(..length).unwrap_or_default(), command) {
                 Some(answer) => return answer.map(Some),
@@ -274,28 +260,6 @@ impl Client {
             Channel::Udp(socket) => socket.as_fd(),
         }
     }
-}
-
-fn absent(error: Error) -> AskError {
-    match error.reason.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Absent(error),
-        _ => AskError::System(error),
-    }
-}
-
-fn inet(address: SocketAddr) -> Result<Channel, Error> {
-    let any = match address {
-        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-    };
-    let opened = UdpSocket::bind(SocketAddr::new(any, 0)).and_then(|socket| {
-        socket.connect(address)?;
-        socket.set_nonblocking(true)?;
-        Ok(socket)
-    });
-    opened
-        .map(Channel::Udp)
-        .map_err(|e| Error::new("reach", format!("UDP {address}"), e))
 }
 
 /// chronyd answers only to a socket that has a name, and the name must be where the daemon, in

@@ -88,7 +88,7 @@ impl Kind {
             Self::Phc2sys => &["phc2sys", "phc2sys@"],
             Self::Ts2phc => &["ts2phc", "ts2phc@"],
             Self::Timemaster => &["timemaster"],
-            Self::Clockbox => &["clockbox"],
+            Self::Clockbox => &["clockbox", "clockbox-serve"],
         }
     }
 
@@ -144,7 +144,7 @@ const CAP_SYS_TIME: u64 = 1 << 25;
 const USER_HZ: f64 = 100.0;
 const LIMIT: u64 = 64 << 10;
 
-/// The time daemons that run, one entry each, in the order of [`Kind`].
+/// The time daemons that run, this process apart, one entry each, in the order of [`Kind`].
 ///
 /// # Errors
 /// When /proc cannot be read.
@@ -154,6 +154,9 @@ pub fn running() -> Result<Vec<Running>, Error> {
         let Ok(pid) = name.parse::<u32>() else {
             continue;
         };
+        if pid == std::process::id() {
+            continue;
+        }
         // A process may end while it is looked at.
         let Some(process) = of_process(pid) else {
             continue;
@@ -214,14 +217,19 @@ pub fn of_process(pid: u32) -> Option<Running> {
     let capable = status_field(&status, "CapEff")
         .and_then(|caps| u64::from_str_radix(caps, 16).ok())
         .map(|caps| caps & CAP_SYS_TIME != 0);
-    let holds_clock = capable.map(|capable| capable && !leaves_clock(kind, &arguments));
+    let holds_clock = match capable.map(|c| c && !leaves_clock(kind, &arguments)) {
+        // The capability of another user namespace (a rootless container's) sets no clock here.
+        Some(true) if elsewhere(&dir, "user") => Some(false),
+        Some(true) if preloaded(&dir) => None,
+        seen => seen,
+    };
     let stat = files::read_text(&dir.join("stat"), LIMIT).ok();
     Some(Running {
         kind,
         pid,
         holds_clock,
         container: status_field(&status, "NSpid").is_some_and(|ids| ids.contains('\t'))
-            || other_network(&dir),
+            || elsewhere(&dir, "net"),
         age_s: stat
             .as_deref()
             .and_then(start_ticks)
@@ -230,10 +238,19 @@ pub fn of_process(pid: u32) -> Option<Running> {
     })
 }
 
-/// True when it is in another network namespace, as far as that can be seen.
-fn other_network(dir: &Path) -> bool {
-    let own = files::link_target(Path::new("/proc/self/ns/net"));
-    let its = files::link_target(&dir.join("ns/net"));
+/// True when a library was put before the daemon's own: the clock it steers may be one that the
+/// library simulates.
+fn preloaded(dir: &Path) -> bool {
+    files::read(&dir.join("environ"), 1 << 20).is_ok_and(|text| {
+        text.split(|&b| b == 0)
+            .any(|v| v.starts_with(b"LD_PRELOAD="))
+    })
+}
+
+/// True when it is in another namespace of this sort (`net`, `user`), as far as that can be seen.
+fn elsewhere(dir: &Path, sort: &str) -> bool {
+    let own = files::link_target(&Path::new("/proc/self/ns").join(sort));
+    let its = files::link_target(&dir.join("ns").join(sort));
     its.is_some() && own.is_some() && own != its
 }
 
@@ -342,7 +359,7 @@ fn leaves_clock(kind: Kind, arguments: &[String]) -> bool {
             let target = target.and_then(|at| arguments.get(at + 1));
             target.is_some_and(|clock| clock != "CLOCK_REALTIME")
         }
-        Kind::Clockbox => options().any(|word| word == "--no-clock-control"),
+        Kind::Clockbox => options().any(|word| word == "--no-clock-control" || word == "-x"),
         _ => false,
     }
 }

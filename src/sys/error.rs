@@ -38,6 +38,14 @@ impl Error {
         self.reason.kind() == io::ErrorKind::PermissionDenied
     }
 
+    /// True when a device was taken away while it was open.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let gone = [nix::errno::Errno::ENODEV, nix::errno::Errno::ENXIO];
+        let number = self.reason.raw_os_error();
+        number.is_some_and(|n| gone.contains(&nix::errno::Errno::from_raw(n)))
+    }
+
     /// True when the object is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {

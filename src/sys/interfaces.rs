@@ -5,6 +5,10 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::net::if_::if_nametoindex;
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::path::Path;
 
 /// An address of an interface.
@@ -48,6 +52,27 @@ pub fn addresses() -> Vec<InterfaceAddress> {
     found
 }
 
+/// The interface and address that packets to this destination leave by; `None` without a route.
+/// Nothing is sent.
+#[must_use]
+pub fn toward(destination: SocketAddr) -> Option<InterfaceAddress> {
+    let any: IpAddr = match destination {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(destination).ok()?;
+    let local = socket.local_addr().ok()?.ip();
+    let own = destination.ip() == local;
+    let mut all = addresses().into_iter();
+    // What is sent to an own address goes by the loopback interface, whoever has the address.
+    let mut found = all.find(|a| a.address == local)?;
+    if own && !found.loopback {
+        found.name = "lo".to_owned();
+    }
+    Some(found)
+}
+
 /// The name of the interface with this index.
 #[must_use]
 pub fn name_of(index: u32) -> Option<String> {
@@ -79,6 +104,8 @@ mod tests {
             found.iter().any(|a| a.loopback && a.index != 0),
             "{found:?}"
         );
+        let way = toward("127.0.0.1:123".parse().unwrap()).unwrap();
+        assert!(way.loopback, "{way:?}");
         assert_eq!(user_name(0).as_deref(), Some("root"));
         assert_eq!(user_name(u32::MAX - 7), None);
     }

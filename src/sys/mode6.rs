@@ -1,6 +1,7 @@
 //! Asking ntpd by control messages (RFC 9327) over UDP port 123: one question, fragments to a
 //! message, three tries within one limit. Replies of strangers never reach the connected socket.
 
+use super::ask;
 use super::clock;
 use super::error::Error;
 use super::udp;
@@ -10,11 +11,7 @@ use crate::proto::mode6::packet::MAX_DATA;
 use crate::proto::mode6::packet::Opcode;
 use crate::proto::mode6::reassembly::Message;
 use crate::time::Monotonic;
-use std::fmt;
 use std::io;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
@@ -24,31 +21,8 @@ const STRAY_LIMIT: u32 = 512;
 /// Room for a fragment with a MAC, and for seeing that one is too long.
 const BUFFER: usize = HEADER_LEN + MAX_DATA + 128;
 
-/// Why a question has no answer.
-#[derive(Debug)]
-pub enum AskError {
-    /// The daemon said no, and why.
-    Refused(&'static str),
-    /// Nobody answered within the limit: `restrict … noquery`, or not an ntpd.
-    Silent,
-    /// Nobody is there: the port is closed.
-    Absent(Error),
-    /// What came is no reply of this protocol.
-    Malformed(String),
-    /// The machine refused.
-    System(Error),
-}
-
-impl fmt::Display for AskError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(why) => write!(f, "ntpd refused the query: {why}"),
-            Self::Silent => f.write_str("no reply to control messages within the time limit"),
-            Self::Absent(error) | Self::System(error) => error.fmt(f),
-            Self::Malformed(what) => write!(f, "the reply is malformed: {what}"),
-        }
-    }
-}
+/// Why a question has no answer; `Silent` may be `restrict … noquery`, or no ntpd.
+pub type AskError = ask::AskError<&'static str>;
 
 /// A conversation with one ntpd.
 #[derive(Debug)]
@@ -65,17 +39,7 @@ impl Client {
     /// # Errors
     /// When there is no such address family or no route.
     pub fn open(address: SocketAddr, limit_s: f64) -> Result<Self, AskError> {
-        let any = match address {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let socket = UdpSocket::bind(SocketAddr::new(any, 0)).and_then(|socket| {
-            socket.connect(address)?;
-            socket.set_nonblocking(true)?;
-            Ok(socket)
-        });
-        let socket = socket
-            .map_err(|e| AskError::System(Error::new("reach", format!("UDP {address}"), e)))?;
+        let socket = ask::connected(address).map_err(AskError::System)?;
         Ok(Self {
             socket,
             address,
@@ -150,13 +114,7 @@ impl Client {
     }
 
     fn failed(&self, e: io::Error) -> AskError {
-        let refused = e.kind() == io::ErrorKind::ConnectionRefused;
-        let error = Error::new("ask", format!("UDP {}", self.address), e);
-        if refused {
-            AskError::Absent(error)
-        } else {
-            AskError::System(error)
-        }
+        AskError::of(Error::new("ask", format!("UDP {}", self.address), e))
     }
 }
 

@@ -57,3 +57,17 @@ pub fn remove(path: &Path) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+/// Removes a directory if it is empty; one that is not there or has something in it is no error.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_empty(path: &Path) -> Result<(), Error> {
+    use std::io::ErrorKind;
+    match std::fs::remove_dir(path) {
+        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
+            Err(Error::new("remove", path.display().to_string(), e))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,8 +1,13 @@
 //! Packages: which manager is here, is a package installed, install it. Nothing prompts.
 
 use super::error::Error;
+use super::files;
+use super::lock::Lock;
 use super::process;
+use super::process::Said;
 use std::io;
+use std::path::Path;
+use std::path::PathBuf;
 
 /// A package manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,19 @@ const ALL: [(Manager, &str); 6] = [
     (Manager::Zypper, "zypper"),
     (Manager::Apk, "apk"),
     (Manager::Pacman, "pacman"),
+];
+
+/// apt-get without questions, waiting for another that runs.
+const APT: &[&str] = &[
+    "DEBIAN_FRONTEND=noninteractive",
+    "UCF_FORCE_CONFFOLD=1",
+    "apt-get",
+    "-y",
+    "-q",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+    "-o",
+    "DPkg::Lock::Timeout=60",
 ];
 
 /// Seconds that an installation may take.
@@ -57,41 +75,118 @@ impl Manager {
         }
     }
 
-    /// Installs a package (`NAME`, or with [`Self::Apt`] `NAME=VERSION`), keeping configuration
-    /// files that are there.
+    /// What a person would type to remove a package.
+    #[must_use]
+    pub fn removal(self, package: &str) -> String {
+        match self {
+            Self::Apt => format!("apt-get remove -y {package}"),
+            Self::Dnf => format!("dnf remove -y {package}"),
+            Self::Yum => format!("yum remove -y {package}"),
+            Self::Zypper => format!("zypper remove -y {package}"),
+            Self::Apk => format!("apk del {package}"),
+            Self::Pacman => format!("pacman -R --noconfirm {package}"),
+        }
+    }
+
+    /// The version of a package that would be installed, as far as the manager tells that from
+    /// what it knows already.
+    #[must_use]
+    pub fn candidate(self, package: &str) -> Option<String> {
+        if self != Self::Apt {
+            return None;
+        }
+        let said = process::read("apt-cache", &["policy", package], 10.0, 65536).ok()?;
+        let line = said
+            .stdout
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Candidate: "));
+        line.filter(|version| *version != "(none)")
+            .map(str::to_owned)
+    }
+
+    /// Installs a package (`NAME`, or with [`Self::Apt`] `NAME=VERSION` or a file), keeping configuration
+    /// files that are there. What the manager prints is added to the file `log`; it is not
+    /// interrupted when this program is killed, and holds the lock until it ends.
     ///
     /// # Errors
     /// When the manager fails or takes longer than ten minutes.
-    pub fn install(self, package: &str) -> Result<(), Error> {
+    pub fn install(self, package: &str, log: &Path, lock: &Lock) -> Result<(), Error> {
         let (program, arguments): (&str, Vec<&str>) = match self {
-            Self::Apt => (
-                "env",
-                vec![
-                    "DEBIAN_FRONTEND=noninteractive",
-                    "UCF_FORCE_CONFFOLD=1",
-                    "apt-get",
-                    "-y",
-                    "-q",
-                    "-o",
-                    "Dpkg::Options::=--force-confold",
-                    "-o",
-                    "DPkg::Lock::Timeout=60",
-                    "install",
-                    package,
-                ],
-            ),
+            Self::Apt => ("env", [APT, &["install", package]].concat()),
             Self::Dnf => ("dnf", vec!["-y", "-q", "install", package]),
             Self::Yum => ("yum", vec!["-y", "-q", "install", package]),
             Self::Zypper => ("zypper", vec!["--non-interactive", "install", package]),
             Self::Apk => ("apk", vec!["add", package]),
             Self::Pacman => ("pacman", vec!["-S", "--noconfirm", "--needed", package]),
         };
-        let said = process::read(program, &arguments, INSTALL_LIMIT_S, OUTPUT_LIMIT)?;
-        if said.status == Some(0) {
+        done(
+            process::through(program, &arguments, INSTALL_LIMIT_S, None, log, lock)?,
+            "install package",
+            package,
+        )
+    }
+
+    /// Gets the file of an installed package (`NAME=VERSION`) into a directory, so that it can be
+    /// put back where no repository has it any more; only where installing one package may remove
+    /// another.
+    ///
+    /// # Errors
+    /// When the manager cannot get it.
+    pub fn keep(
+        self,
+        package: &str,
+        directory: &Path,
+        log: &Path,
+        lock: &Lock,
+    ) -> Result<(), Error> {
+        if self != Self::Apt {
             return Ok(());
         }
-        let reason = io::Error::other(said.reason());
-        Err(Error::new("install package", package, reason))
+        let arguments = [APT, &["download", package]].concat();
+        let here = Some(directory);
+        done(
+            process::through("env", &arguments, INSTALL_LIMIT_S, here, log, lock)?,
+            "download package",
+            package,
+        )
+    }
+
+    /// The file that [`Self::keep`] got for a package (`NAME`).
+    #[must_use]
+    pub fn kept(self, package: &str, directory: &Path) -> Option<PathBuf> {
+        let names = files::list(directory).ok()?;
+        let mut ours = names.iter().filter(|name| {
+            let version = name.strip_prefix(package);
+            name.ends_with(".deb") && version.is_some_and(|rest| rest.starts_with('_'))
+        });
+        ours.next_back().map(|name| directory.join(name))
+    }
+
+    /// Finishes what an interrupted run of the manager left half done; most managers need nothing.
+    ///
+    /// # Errors
+    /// When it cannot be finished.
+    pub fn repair(self, log: &Path, lock: &Lock) -> Result<(), Error> {
+        if self != Self::Apt {
+            return Ok(());
+        }
+        let audit = process::read("dpkg", &["--audit"], 60.0, OUTPUT_LIMIT)?;
+        if audit.status == Some(0) && audit.stdout.trim().is_empty() {
+            return Ok(());
+        }
+        let arguments = [
+            "DEBIAN_FRONTEND=noninteractive",
+            "UCF_FORCE_CONFFOLD=1",
+            "dpkg",
+            "--force-confold",
+            "--configure",
+            "-a",
+        ];
+        done(
+            process::through("env", &arguments, INSTALL_LIMIT_S, None, log, lock)?,
+            "finish",
+            "dpkg --configure -a",
+        )
     }
 
     /// The version of an installed package, `None` when it is not installed.
@@ -118,4 +213,15 @@ impl Manager {
             _ => (!text.is_empty()).then(|| text.to_owned()),
         }
     }
+}
+
+fn done(said: Said, operation: &'static str, object: &str) -> Result<(), Error> {
+    if said.status == Some(0) {
+        return Ok(());
+    }
+    Err(Error::new(
+        operation,
+        object,
+        io::Error::other(said.reason()),
+    ))
 }

@@ -3,14 +3,22 @@
 
 use super::clock;
 use super::error::Error;
+use super::lock::Lock;
 use nix::errno::Errno;
 use nix::poll::PollFd;
 use nix::poll::PollFlags;
 use nix::poll::PollTimeout;
 use nix::poll::poll;
+use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -84,6 +92,75 @@ pub fn read(program: &str, arguments: &[&str], seconds: f64, limit: usize) -> Re
     })
 }
 
+/// Runs a program to its end, at most `seconds`, that must not be interrupted halfway: its output
+/// goes to the end of a file, it is out of the terminal's reach, and it holds the lock, so that it
+/// goes on when this program is killed and others can wait for it. It begins in `directory`, if
+/// one is named. [`Said::stderr`] is the end of what it printed.
+///
+/// # Errors
+/// When it is not there, cannot be run, takes too long, or the file cannot be written.
+pub fn through(
+    program: &str,
+    arguments: &[&str],
+    seconds: f64,
+    directory: Option<&Path>,
+    log: &Path,
+    lock: &Lock,
+) -> Result<Said, Error> {
+    let failed = |e: io::Error| Error::new("run", program, e);
+    let path = find(program)
+        .ok_or_else(|| failed(io::Error::new(io::ErrorKind::NotFound, "not installed")))?;
+    let out = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(log)
+        .map_err(|e| Error::new("write", log.display().to_string(), e))?;
+    let begin = out.metadata().map_err(failed)?.len();
+    let mut command = Command::new(path);
+    if let Some(directory) = directory {
+        command.current_dir(directory);
+    }
+    let mut child = command
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .env_remove("LANGUAGE")
+        .stdin(lock.share().map_err(failed)?)
+        .stdout(out.try_clone().map_err(failed)?)
+        .stderr(out)
+        .process_group(0)
+        .spawn()
+        .map_err(failed)?;
+    let deadline = clock::monotonic().plus_seconds(seconds);
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
+        if clock::monotonic() >= deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            let why = format!("took longer than {seconds} s; see {}", log.display());
+            return Err(failed(io::Error::other(why)));
+        }
+        clock::sleep(0.02);
+    };
+    Ok(Said {
+        status: status.code(),
+        stdout: String::new(),
+        stderr: tail(log, begin).map_err(failed)?,
+    })
+}
+
+/// The last 4 KiB of what was added to a file since it had `begin` octets.
+fn tail(log: &Path, begin: u64) -> io::Result<String> {
+    let mut file = File::open(log)?;
+    let end = file.metadata()?.len();
+    file.seek(SeekFrom::Start(begin.max(end.saturating_sub(4096))))?;
+    let mut text = Vec::new();
+    file.take(4096).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
 fn collect(child: &mut Child, seconds: f64, limit: usize) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let deadline = clock::monotonic().plus_seconds(seconds);
     let (Some(mut out), Some(mut err)) = (child.stdout.take(), child.stderr.take()) else {
@@ -152,6 +229,37 @@ mod tests {
             (said.stdout.as_str(), said.reason().as_str()),
             ("out\n", "err")
         );
+    }
+
+    #[test]
+    fn what_must_not_be_interrupted_prints_into_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let lock = crate::sys::lock::take(&dir.path().join("lock"))
+            .unwrap()
+            .unwrap();
+        std::fs::write(&log, "before\n").unwrap();
+        let dir_of = through(
+            "pwd",
+            &[],
+            5.0,
+            Some(dir.path()),
+            &dir.path().join("pwd"),
+            &lock,
+        );
+        assert_eq!(dir_of.unwrap().status, Some(0));
+        let text = std::fs::read_to_string(dir.path().join("pwd")).unwrap();
+        assert_eq!(Path::new(text.trim()), dir.path().canonicalize().unwrap());
+        let words = ["-c", "cat; echo out; echo why it failed >&2; exit 3"];
+        let said = through("sh", &words, 5.0, None, &log, &lock).unwrap();
+        assert_eq!(
+            (said.status, said.reason().as_str()),
+            (Some(3), "why it failed")
+        );
+        let text = std::fs::read_to_string(&log).unwrap();
+        assert_eq!(text, "before\nout\nwhy it failed\n");
+        let slow = through("sleep", &["10"], 0.05, None, &log, &lock).unwrap_err();
+        assert!(slow.to_string().contains("longer than"), "{slow}");
     }
 
     #[test]

@@ -48,6 +48,58 @@ pub fn clocks(root: &Path) -> Vec<PtpClock> {
         .collect()
 }
 
+/// What /sys calls the clock behind a path in /dev, links followed: `ptp1`. The path of a network
+/// interface's name leads to that card's clock.
+#[must_use]
+pub fn number(root: &Path, path: &str) -> Option<String> {
+    find(root, path)?
+        .device
+        .strip_prefix("/dev/")
+        .map(str::to_owned)
+}
+
+/// The clock that a word means: a path (`/dev/ptp_hyperv`), its last part, a driver's name
+/// (`hyperv`, `KVM virtual PTP`, `ena-ptp`), or a network interface.
+#[must_use]
+pub fn find(root: &Path, word: &str) -> Option<PtpClock> {
+    let all = clocks(root);
+    let by = |test: &dyn Fn(&PtpClock) -> bool| all.iter().find(|clock| test(clock)).cloned();
+    let path = if word.starts_with('/') {
+        word.to_owned()
+    } else {
+        format!("/dev/{word}")
+    };
+    let same = |a: &str| a.eq_ignore_ascii_case(word);
+    by(&|c| c.device == path || c.links.contains(&path))
+        .or_else(|| by(&|c| same(&c.clock_name)))
+        .or_else(|| {
+            // `ena-ptp-05` by its kind; a kind is never a part of a word.
+            by(&|c| {
+                c.clock_name
+                    .rsplit_once('-')
+                    .is_some_and(|(kind, _)| same(kind))
+            })
+        })
+        .or_else(|| {
+            let fits = !word.contains('/') && !word.is_empty() && !word.starts_with('.');
+            let card = files::under(root, Path::new("/sys/class/net"))
+                .join(word)
+                .join("device/ptp");
+            let name = fits
+                .then(|| files::list(&card).ok())
+                .flatten()?
+                .into_iter()
+                .next()?;
+            by(&|c| c.device == format!("/dev/{name}"))
+        })
+        .or_else(|| {
+            // A link elsewhere.
+            let target = files::link_target(&files::under(root, Path::new(&path)))?;
+            let name = target.file_name()?.to_str()?.to_owned();
+            by(&|c| c.device == format!("/dev/{name}"))
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +123,25 @@ mod tests {
         let names: Vec<&str> = found.iter().map(|c| c.clock_name.as_str()).collect();
         assert_eq!(names, ["mlx5_ptp", "hyperv", "x"]);
         assert_eq!(found[1].links, ["/dev/ptp_hyperv"]);
+        let is = |word: &str| find(root.path(), word).map(|c| c.device);
+        let card = root.path().join("sys/class/net/eth0/device/ptp/ptp0");
+        fs::create_dir_all(card).unwrap();
+        for (word, device) in [
+            ("hyperv", "/dev/ptp2"),
+            ("/dev/ptp_hyperv", "/dev/ptp2"),
+            ("ptp_hyperv", "/dev/ptp2"),
+            ("HyperV", "/dev/ptp2"),
+            ("ptp10", "/dev/ptp10"),
+            ("eth0", "/dev/ptp0"),
+        ] {
+            assert_eq!(is(word).as_deref(), Some(device), "{word}");
+        }
+        for word in ["", "kvm", "/dev/ptp7", "../ptp", "ptp"] {
+            assert_eq!(is(word), None, "{word}");
+        }
+        assert_eq!(
+            number(root.path(), "/dev/ptp_hyperv").as_deref(),
+            Some("ptp2")
+        );
     }
 }

@@ -6,7 +6,11 @@ use super::clock;
 use super::error::Error;
 use std::fs::File;
 use std::io;
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
 use std::time::Duration;
 
@@ -35,6 +39,8 @@ mod request {
     )]
     nix::ioctl_read!(rtc_rd_time, b'p', 0x09, super::RtcTime);
     nix::ioctl_write_ptr!(rtc_set_time, b'p', 0x0a, super::RtcTime);
+    nix::ioctl_none!(rtc_uie_on, b'p', 0x03);
+    nix::ioctl_none!(rtc_uie_off, b'p', 0x04);
 }
 
 /// The device, opened.
@@ -42,7 +48,7 @@ mod request {
 pub struct Rtc {
     file: File,
     /// Its path.
-    pub path: &'static str,
+    pub path: String,
 }
 
 impl Rtc {
@@ -53,13 +59,70 @@ impl Rtc {
     pub fn open() -> Result<Self, Error> {
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for path in DEVICES {
-            match File::open(path) {
-                Ok(file) => return Ok(Self { file, path }),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => last = e,
+            match Self::open_at(path) {
+                Ok(rtc) => return Ok(rtc),
+                Err(e) if e.is_missing() => {}
+                Err(e) => last = e.reason,
             }
         }
         Err(Error::new("open", DEVICES[0], last))
+    }
+
+    /// The device with this path.
+    ///
+    /// # Errors
+    /// When it is not there or may not be opened.
+    pub fn open_at(path: &str) -> Result<Self, Error> {
+        let file = File::options()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(path)
+            .map_err(|e| Error::new("open", path, e))?;
+        let path = path.to_owned();
+        Ok(Self { file, path })
+    }
+
+    /// Asks for a sign at the start of every second; false when the chip cannot.
+    #[must_use]
+    pub fn announce_seconds(&self) -> bool {
+        // SAFETY: the descriptor is open; the request takes nothing.
+        unsafe { request::rtc_uie_on(self.file.as_raw_fd()) }.is_ok()
+    }
+
+    /// Ends the signs of [`Self::announce_seconds`].
+    pub fn silence(&self) {
+        // SAFETY: the descriptor is open; the request takes nothing.
+        let _ = unsafe { request::rtc_uie_off(self.file.as_raw_fd()) };
+    }
+
+    /// What it shows at the start of one of its seconds, and how many seconds ago that was. Waits
+    /// for that start at most this long, in seconds; a chip that gives no sign is read as it is, in
+    /// the middle of its second as far as is known.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_at_start(&self, patience: f64) -> Result<(i64, f64), Error> {
+        if self.announce_seconds() {
+            let begun = clock::monotonic();
+            while clock::monotonic().seconds_since(begun) < patience {
+                if self.second_began() {
+                    let shown = self.read();
+                    self.silence();
+                    return Ok((shown?, 0.0));
+                }
+                clock::sleep(1e-3);
+            }
+            self.silence();
+        }
+        Ok((self.read()?, 0.5))
+    }
+
+    /// Whether a second began since the last call.
+    #[must_use]
+    pub fn second_began(&self) -> bool {
+        (&self.file)
+            .read(&mut [0; size_of::<nix::libc::c_ulong>()])
+            .is_ok_and(|length| length > 0)
     }
 
     /// What it shows, as seconds since 1970 by its own reckoning (UTC or local).
@@ -70,7 +133,7 @@ impl Rtc {
         let mut time = RtcTime::default();
         // SAFETY: the descriptor is open, and `time` is the structure that the kernel fills.
         unsafe { request::rtc_rd_time(self.file.as_raw_fd(), &raw mut time) }
-            .map_err(|e| Error::new("read", self.path, e.into()))?;
+            .map_err(|e| Error::new("read", &self.path, e.into()))?;
         let part = |n: i32| u32::try_from(n).ok();
         let date = || {
             chrono::NaiveDate::from_ymd_opt(
@@ -85,7 +148,7 @@ impl Rtc {
             .ok_or_else(|| {
                 Error::new(
                     "read",
-                    self.path,
+                    &self.path,
                     io::Error::other("it shows no valid date"),
                 )
             })
@@ -102,9 +165,17 @@ impl Rtc {
         thread::sleep(Duration::from_nanos(u64::from(
             (1_500_000_000 - nanos) % 1_000_000_000,
         )));
-        let (seconds, _) = clock::unix();
-        let date = chrono::DateTime::from_timestamp(seconds + shift, 0)
-            .ok_or_else(|| Error::new("set", self.path, io::Error::other("no such date")))?
+        self.set(clock::unix().0 + shift)
+    }
+
+    /// Has it show this many seconds since 1970, by its own reckoning, at once. A PC's chip begins
+    /// its next second half a second later.
+    ///
+    /// # Errors
+    /// When it cannot be set.
+    pub fn set(&self, shown: i64) -> Result<(), Error> {
+        let date = chrono::DateTime::from_timestamp(shown, 0)
+            .ok_or_else(|| Error::new("set", &self.path, io::Error::other("no such date")))?
             .naive_utc();
         use chrono::Datelike;
         use chrono::Timelike;
@@ -121,6 +192,12 @@ impl Rtc {
         // SAFETY: the descriptor is open, and the kernel only reads `time`.
         unsafe { request::rtc_set_time(self.file.as_raw_fd(), &raw const time) }
             .map(|_| ())
-            .map_err(|e| Error::new("set", self.path, e.into()))
+            .map_err(|e| Error::new("set", &self.path, e.into()))
+    }
+}
+
+impl AsFd for Rtc {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }

@@ -2,6 +2,7 @@
 //! under another root and starts nothing: systemd's units, OpenRC's runlevels, SysV's rc links.
 
 use super::files;
+use super::process;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
@@ -45,10 +46,13 @@ pub struct Service {
     pub masked: bool,
     /// Names of units that are stopped when it starts (`Conflicts=`), without `.service`.
     pub conflicts: Vec<String>,
+    /// The program whose presence keeps it from starting (`ConditionFileIsExecutable=!PATH`, as
+    /// systemd-timesyncd's unit has it for other time daemons).
+    pub yields_to: Option<String>,
 }
 
-/// Where systemd looks for units, first wins.
-const UNIT_DIRS: &[&str] = &[
+/// Where systemd looks for units and their drop-ins, first wins.
+pub const UNIT_DIRS: &[&str] = &[
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
@@ -121,6 +125,7 @@ fn unit(root: &Path, name: &str) -> Option<Service> {
                 masked: true,
                 enabled: false,
                 conflicts: Vec::new(),
+                yields_to: None,
                 file: path,
                 name,
             });
@@ -134,11 +139,16 @@ fn unit(root: &Path, name: &str) -> Option<Service> {
             name = other.to_owned();
             continue;
         }
-        let text = files::read_text(&path, LIMIT).unwrap_or_default();
+        let mut text = files::read_text(&path, LIMIT).unwrap_or_default();
+        for added in drop_ins(root, &file_name) {
+            text.push('\n');
+            text.push_str(&added);
+        }
         return Some(Service {
             enabled: wanted(root, &file_name),
-            masked: text.is_empty() && files::read(&path, LIMIT).is_ok_and(|b| b.is_empty()),
+            masked: text.trim().is_empty() && files::read(&path, LIMIT).is_ok_and(|b| b.is_empty()),
             conflicts: conflicts(&text),
+            yields_to: yields_to(root, &text),
             file: path,
             name,
         });
@@ -169,6 +179,28 @@ fn conflicts(text: &str) -> Vec<String> {
     names.into_iter().collect()
 }
 
+/// What `NAME.service.d/*.conf` adds to a unit.
+fn drop_ins(root: &Path, file_name: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for dir in UNIT_DIRS {
+        let dir = files::under(root, &Path::new(dir).join(format!("{file_name}.d")));
+        for name in files::list(&dir).unwrap_or_default() {
+            if name.ends_with(".conf") {
+                texts.extend(files::read_text(&dir.join(name), LIMIT));
+            }
+        }
+    }
+    texts
+}
+
+fn yields_to(root: &Path, text: &str) -> Option<String> {
+    text.lines()
+        .filter_map(|line| line.trim().strip_prefix("ConditionFileIsExecutable=!"))
+        .map(str::trim)
+        .find(|path| path.starts_with('/') && files::exists(&files::under(root, Path::new(path))))
+        .map(str::to_owned)
+}
+
 /// A script of OpenRC or SysV.
 fn script(root: &Path, name: &str) -> Option<Service> {
     let file = files::under(root, &Path::new("/etc/init.d").join(name));
@@ -181,6 +213,7 @@ fn script(root: &Path, name: &str) -> Option<Service> {
         enabled: in_runlevel(root, name),
         masked: false,
         conflicts: Vec::new(),
+        yields_to: None,
     })
 }
 
@@ -200,6 +233,31 @@ fn in_runlevel(root: &Path, name: &str) -> bool {
                 == Some(name)
         });
     openrc || sysv
+}
+
+/// The last lines that a service wrote to systemd's journal, to be quoted where it did not start;
+/// empty where there is no journal, or this user may not read it.
+#[must_use]
+pub fn last_words(name: &str) -> String {
+    let unit = format!("{name}.service");
+    let arguments = ["-u", &unit, "-n", "12", "-o", "json", "--no-pager", "-q"];
+    let Ok(said) = process::read("journalctl", &arguments, 10.0, 1 << 18) else {
+        return String::new();
+    };
+    let lines = said.stdout.lines().filter_map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+        // What systemd itself says of the unit is no reason.
+        let own = entry.get("_PID")?.as_str()? != "1";
+        let text = entry.get("MESSAGE")?.as_str()?;
+        own.then(|| text.trim().to_owned())
+    });
+    let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+    match lines.as_slice() {
+        // What goes to the log and to standard error stands there twice.
+        [.., one, two] if one.contains(two) => one.clone(),
+        [.., one, two] => format!("{one} / {two}"),
+        some => some.concat(),
+    }
 }
 
 #[cfg(test)]

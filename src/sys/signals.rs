@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+static RELOAD: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn stop(_signal: i32) {
     STOP.store(true, Ordering::Relaxed);
@@ -20,9 +21,15 @@ extern "C" fn stop(_signal: i32) {
     nix::unistd::alarm::set(1);
 }
 
+extern "C" fn reload(_signal: i32) {
+    RELOAD.store(true, Ordering::Relaxed);
+    nix::unistd::alarm::set(1);
+}
+
 extern "C" fn ring(_signal: i32) {}
 
-/// From now on SIGTERM, SIGINT and SIGQUIT only ask the program to end.
+/// From now on SIGTERM, SIGINT and SIGQUIT only ask the program to end, and SIGHUP to read its
+/// files again.
 ///
 /// # Errors
 /// Never on Linux, for these signals.
@@ -33,13 +40,14 @@ pub fn catch() -> Result<(), Error> {
             SaFlags::empty(),
             SigSet::empty(),
         );
-        // SAFETY: both handlers only store to an atomic and call alarm(2), which are safe in
+        // SAFETY: the handlers only store to an atomic and call alarm(2), which are safe in
         // signal handlers.
         unsafe { sigaction(signal, &action) }
             .map(|_| ())
             .map_err(|e| Error::new("catch", signal.as_str(), e.into()))
     };
     handle(Signal::SIGALRM, ring)?;
+    handle(Signal::SIGHUP, reload)?;
     handle(Signal::SIGTERM, stop)?;
     handle(Signal::SIGINT, stop)?;
     handle(Signal::SIGQUIT, stop)
@@ -49,4 +57,15 @@ pub fn catch() -> Result<(), Error> {
 #[must_use]
 pub fn stopped() -> bool {
     STOP.load(Ordering::Relaxed)
+}
+
+/// Asks the program to end, as SIGTERM would.
+pub fn ask_to_stop() {
+    STOP.store(true, Ordering::Relaxed);
+}
+
+/// True once after the program was asked to read its files again.
+#[must_use]
+pub fn reload_asked() -> bool {
+    RELOAD.swap(false, Ordering::Relaxed)
 }

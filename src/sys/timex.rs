@@ -39,6 +39,14 @@ pub(super) fn empty() -> libc::timex {
     unsafe { std::mem::zeroed() }
 }
 
+/// TAI - UTC in seconds, as somebody told the kernel; none when nobody did.
+#[must_use]
+pub fn tai_offset() -> Option<i32> {
+    let mut request = empty();
+    call(&mut request, "read").ok()?;
+    (request.tai != 0).then_some(request.tai)
+}
+
 /// What the kernel says of its clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kernel {
@@ -67,6 +75,28 @@ impl Kernel {
     #[must_use]
     pub const fn synchronised(&self) -> bool {
         self.status & libc::STA_UNSYNC == 0
+    }
+
+    /// The bits of the status that are set, by the kernel's names without `STA_`.
+    #[must_use]
+    pub fn flags(&self) -> Vec<&'static str> {
+        [
+            (libc::STA_PLL, "PLL"),
+            (libc::STA_PPSFREQ, "PPSFREQ"),
+            (libc::STA_PPSTIME, "PPSTIME"),
+            (libc::STA_FLL, "FLL"),
+            (libc::STA_INS, "INS"),
+            (libc::STA_DEL, "DEL"),
+            (libc::STA_UNSYNC, "UNSYNC"),
+            (libc::STA_FREQHOLD, "FREQHOLD"),
+            (libc::STA_PPSSIGNAL, "PPSSIGNAL"),
+            (libc::STA_CLOCKERR, "CLOCKERR"),
+            (libc::STA_NANO, "NANO"),
+        ]
+        .iter()
+        .filter(|(bit, _)| self.status & bit != 0)
+        .map(|(_, name)| *name)
+        .collect()
     }
 
     /// True when the phase-locked loop is on: a daemon of ntpd's kind steers.
