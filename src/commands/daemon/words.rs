@@ -4,19 +4,45 @@ use crate::engine::Note;
 use crate::engine::reply::Rejection;
 use crate::engine::system::Standing;
 use crate::report::format;
+use crate::sys::log::Level;
 
 /// True for what is logged without `--verbose` too.
 #[must_use]
 pub const fn important(note: &Note) -> bool {
     match note {
-        Note::Measured { .. } | Note::LongerRoute { .. } | Note::Refused { .. } => false,
+        Note::Measured { .. }
+        | Note::LongerRoute { .. }
+        | Note::Refused { .. }
+        | Note::MonoRoot { .. } => false,
         Note::Rejected { why, .. } => matches!(why, Rejection::Kiss(_)),
         Note::Corrected { stepped, .. } => *stepped,
         Note::Voted { .. }
+        | Note::Moved { .. }
+        | Note::Lost { .. }
         | Note::Jumped { .. }
         | Note::TooLarge(_)
+        | Note::KeepsTai { .. }
+        | Note::Unreadable { .. }
         | Note::SetByOthers
+        | Note::Leap(_)
+        | Note::FallBack(_)
+        | Note::Resumed { .. }
+        | Note::NotResumed(_)
         | Note::Slept(_) => true,
+    }
+}
+
+/// How much it matters.
+#[must_use]
+pub const fn level(note: &Note) -> Level {
+    match note {
+        Note::TooLarge(_) => Level::Error,
+        Note::SetByOthers
+        | Note::Rejected { .. }
+        | Note::Unreadable { .. }
+        | Note::Jumped { .. } => Level::Warning,
+        Note::Corrected { stepped: true, .. } => Level::Notice,
+        _ => Level::Info,
     }
 }
 
@@ -29,22 +55,28 @@ pub fn line(note: &Note, control: bool) -> String {
             offset,
             delay,
             filtered,
-        } => {
-            let filtered = filtered.map_or_else(String::new, |(offset, sd)| {
-                format!(
-                    "; estimate {} ± {}",
-                    format::signed_seconds(offset),
-                    format::seconds(sd)
-                )
-            });
-            format!(
-                "{source}: offset {}, round trip {}{filtered}",
-                format::signed_seconds(*offset),
-                format::seconds(*delay)
-            )
+        } => measured(source, *offset, *delay, *filtered),
+        Note::MonoRoot {
+            source,
+            answers: true,
+        } => format!("{source}: it says what it does to its own clock (extfield F323)"),
+        Note::MonoRoot { source, .. } => {
+            format!("{source}: it does not answer with the extension field F323")
         }
         Note::Rejected { source, why } => format!("{source}: reply not used: {}", why.words()),
         Note::Refused { source, reason } => format!("{source}: {reason}"),
+        Note::Unreadable { source, reason } => {
+            format!("{source} is not used: {reason}; it is tried again")
+        }
+        Note::Moved {
+            source,
+            from,
+            to,
+            why,
+        } => format!("{source}: {from} is replaced by {to}: {why}"),
+        Note::Lost { source } => {
+            format!("no source answers, {source} not for too long: the time is unsynchronised")
+        }
         Note::Voted { standings, best } => voted(standings, best.as_deref()),
         Note::Corrected {
             offset,
@@ -72,9 +104,44 @@ pub fn line(note: &Note, control: bool) -> String {
             "{source}: its time jumped by {} against this machine's oscillator",
             format::signed_seconds(*by)
         ),
+        Note::KeepsTai { source, ahead } => format!(
+            "{source} is {ahead} s ahead of what is known of the time, as a clock that keeps TAI is, and its line \
+             does not say so: it is not used; add the option tai (or offset -{ahead}) to its refclock line"
+        ),
+        Note::Leap(sign) => format!(
+            "a leap second is {} now",
+            if *sign > 0 { "inserted" } else { "deleted" }
+        ),
+        Note::FallBack(ppm) => format!(
+            "nothing heard for long; running on a longer mean of the frequency, {ppm:+.4} ppm"
+        ),
         Note::SetByOthers => "something else set the clock; putting it back".to_owned(),
+        Note::Resumed { sources, samples } => {
+            format!("going on with {samples} measurements of {sources} sources from the last run")
+        }
+        Note::NotResumed(stale) => {
+            format!(
+                "measurements of the last run are not used: {}",
+                stale.words()
+            )
+        }
         Note::Slept(seconds) => format!("the machine slept for {seconds:.1} s; measuring anew"),
     }
+}
+
+fn measured(source: &str, offset: f64, delay: Option<f64>, filtered: Option<(f64, f64)>) -> String {
+    let offset = format::signed_seconds(offset);
+    let delay = delay.map_or_else(String::new, |delay| {
+        format!(", round trip {}", format::seconds(delay))
+    });
+    let filtered = filtered.map_or_else(String::new, |(offset, sd)| {
+        format!(
+            "; estimate {} ± {}",
+            format::signed_seconds(offset),
+            format::seconds(sd)
+        )
+    });
+    format!("{source}: offset {offset}{delay}{filtered}")
 }
 
 fn voted(standings: &[(String, Standing)], best: Option<&str>) -> String {
