@@ -21,6 +21,8 @@ use std::net::SocketAddr;
 pub const GAP: f64 = 2.0;
 /// Seconds that the rest of an answer in several datagrams may take.
 const REST: f64 = 0.5;
+/// Datagrams after which the rest of an answer is not waited for; monlist's longest has 100.
+const DATAGRAMS: u32 = 128;
 /// Octets of an NTS request: 48 of header, 36 of unique identifier, 104 of cookie, 40 of
 /// authenticator (RFC 8915 §5.7).
 pub const NTS_SIZE: usize = 228;
@@ -286,7 +288,10 @@ impl Exchange {
             let octets = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             pending.counted.0 += 1;
             pending.counted.1 = pending.counted.1.saturating_add(octets);
-            pending.deadline = now.plus_seconds(REST);
+            // Somebody who never stops to send does not keep us.
+            if pending.counted.0 < DATAGRAMS {
+                pending.deadline = now.plus_seconds(REST);
+            }
             return true;
         }
         let expected = Expected {

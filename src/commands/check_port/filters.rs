@@ -13,6 +13,7 @@ use crate::conf::firewall::nft;
 use crate::report::check_port::Condition;
 use crate::report::check_port::Family;
 use crate::report::check_port::Filter;
+use crate::report::check_port::NEEDS_ROOT;
 use crate::report::check_port::Outcome;
 use crate::report::check_port::Passage;
 use crate::report::check_port::Path as Way;
@@ -26,6 +27,8 @@ use std::path::Path;
 const SECONDS: f64 = 10.0;
 /// Octets that a tool may print.
 const LIMIT: usize = 64 << 20;
+/// The port of NTP.
+const NTP: u16 = 123;
 /// Octets of an IP packet with a request or an answer.
 const LENGTH_V4: u16 = 20 + 8 + 48;
 const LENGTH_V6: u16 = 40 + 8 + 48;
@@ -145,7 +148,7 @@ fn save_tool(found: &mut Filters, tool: &str, name: &str, v6: bool) {
 fn privilege(reason: &str) -> String {
     let lower = reason.to_lowercase();
     if lower.contains("permi") || lower.contains("root") || lower.contains("not allowed") {
-        "needs root".to_owned()
+        NEEDS_ROOT.to_owned()
     } else {
         reason.to_owned()
     }
@@ -173,69 +176,126 @@ pub fn passages(
         Way::AnswersIn,
     ] {
         for v6 in [false, true] {
+            // A rule may name an interface, or one of its addresses.
             let mut rows: Vec<Passage> = Vec::new();
-            let mut names: Vec<&str> = Vec::new();
             for here in addresses
                 .iter()
                 .copied()
                 .filter(|a| a.up && !a.loopback && a.address.is_ipv6() == v6)
             {
-                if names.contains(&here.name.as_str()) {
-                    continue;
-                }
-                names.push(&here.name);
-                rows.push(passage(found, way, here, client));
-            }
-            let alike = |row: &Passage| {
-                let first = rows.first();
-                first.is_some_and(|f| {
-                    (f.outcome, &f.rule, &f.conditions) == (row.outcome, &row.rule, &row.conditions)
-                })
-            };
-            if rows.iter().all(alike) {
-                rows.truncate(1);
-                for row in &mut rows {
-                    row.interface = None;
+                let serving = matches!(way, Way::RequestsIn | Way::AnswersOut);
+                let client = client.filter(|c| serving && c.is_ipv6() == v6);
+                let mut row = passage(found, way, here, client, NTP);
+                let known = rows
+                    .iter_mut()
+                    .find(|r| r.interface == row.interface && alike(r, &row));
+                match known {
+                    Some(known) => known.addresses.push(here.address.to_string()),
+                    None => {
+                        row.addresses.push(here.address.to_string());
+                        rows.push(row);
+                    }
                 }
             }
-            out.extend(rows);
+            out.extend(shortened(rows));
         }
     }
     out
 }
 
-fn passage(found: &Filters, way: Way, here: &InterfaceAddress, client: Option<IpAddr>) -> Passage {
+fn alike(one: &Passage, other: &Passage) -> bool {
+    (one.outcome, &one.rule, &one.conditions) == (other.outcome, &other.rule, &other.conditions)
+}
+
+/// The rows without the addresses, or the interfaces, that make no difference.
+fn shortened(mut rows: Vec<Passage>) -> Vec<Passage> {
+    if rows
+        .iter()
+        .all(|row| rows.first().is_some_and(|first| alike(first, row)))
+    {
+        rows.truncate(1);
+        for row in &mut rows {
+            row.interface = None;
+        }
+    }
+    let names: Vec<Option<String>> = rows.iter().map(|row| row.interface.clone()).collect();
+    for row in &mut rows {
+        if names.iter().filter(|name| **name == row.interface).count() == 1 {
+            row.addresses.clear();
+        }
+    }
+    rows
+}
+
+/// What the rules do with NTP one way over the interface that has the address. `remote` is the
+/// other side, where it is known, `port` the server's.
+pub(super) fn passage(
+    found: &Filters,
+    way: Way,
+    here: &InterfaceAddress,
+    remote: Option<IpAddr>,
+    port: u16,
+) -> Passage {
     let v6 = here.address.is_ipv6();
-    let serving = matches!(way, Way::RequestsIn | Way::AnswersOut);
-    let inward = matches!(way, Way::RequestsIn | Way::AnswersIn);
-    let to_123 = matches!(way, Way::RequestsIn | Way::RequestsOut);
-    let flow = Flow {
-        direction: if inward {
-            Direction::In
-        } else {
-            Direction::Out
-        },
-        v6,
-        source_port: if to_123 { None } else { Some(123) },
-        destination_port: if to_123 { Some(123) } else { None },
-        reply: !to_123,
-        interface: Some(here.name.clone()),
-        local: Some(here.address),
-        remote: client.filter(|c| serving && c.is_ipv6() == v6),
-        length: if v6 { LENGTH_V6 } else { LENGTH_V4 },
-    };
+    let flow = flow(way, here, remote, port);
     let verdict = firewall::evaluate(&found.rulesets, &flow);
     let deciding = verdict.deciding();
     Passage {
         path: way,
         family: if v6 { Family::Ipv6 } else { Family::Ipv4 },
         interface: Some(here.name.clone()),
+        addresses: Vec::new(),
         outcome: outcome(&verdict),
         rule: deciding.map(|r| r.rule.clone()),
         place: deciding.map(|r| r.place.clone()),
         owner: deciding.map(|r| owner_word(&r.owner).to_owned()),
         conditions: conditions(&verdict),
     }
+}
+
+fn flow(way: Way, here: &InterfaceAddress, remote: Option<IpAddr>, port: u16) -> Flow {
+    let v6 = here.address.is_ipv6();
+    let inward = matches!(way, Way::RequestsIn | Way::AnswersIn);
+    let to_server = matches!(way, Way::RequestsIn | Way::RequestsOut);
+    Flow {
+        direction: if inward {
+            Direction::In
+        } else {
+            Direction::Out
+        },
+        v6,
+        source_port: (!to_server).then_some(port),
+        destination_port: to_server.then_some(port),
+        reply: !to_server,
+        interface: Some(here.name.clone()),
+        local: Some(here.address),
+        remote,
+        length: if v6 { LENGTH_V6 } else { LENGTH_V4 },
+    }
+}
+
+/// The rule that stops, or may stop, what this machine asks itself at one of its own addresses: such
+/// packets leave and come in by the loopback interface, there and back.
+pub(super) fn on_the_way_to_itself(found: &Filters, address: IpAddr) -> Option<String> {
+    let loopback = InterfaceAddress {
+        name: "lo".to_owned(),
+        index: 1,
+        address,
+        loopback: true,
+        up: true,
+    };
+    let ways = [
+        Way::RequestsOut,
+        Way::RequestsIn,
+        Way::AnswersOut,
+        Way::AnswersIn,
+    ];
+    ways.into_iter().find_map(|way| {
+        let flow = flow(way, &loopback, Some(address), NTP);
+        let verdict = firewall::evaluate(&found.rulesets, &flow);
+        let stops = verdict.rulings.iter().find(|r| !r.fate.passes())?;
+        Some(format!("{}: {}", stops.place, stops.rule))
+    })
 }
 
 fn outcome(verdict: &Verdict) -> Outcome {

@@ -181,10 +181,12 @@ pub fn daemons() -> Vec<Daemon> {
             continue;
         }
         let group = process.cgroup.as_deref().map(cgroup::membership);
+        let group = group.unwrap_or_default();
         out.push(Daemon {
             name: running.kind.word().to_owned(),
             pid: process.pid,
-            unit: group.and_then(|member| member.unit),
+            container: container_words(group.engine, group.container),
+            unit: group.unit,
             steers_clock: running
                 .holds_clock
                 .map(|holds| holds && running.kind.disciplines()),
@@ -214,7 +216,9 @@ pub fn place() -> Place {
     }
 }
 
-fn container() -> Option<String> {
+/// The container that this process stands in, as far as that can be told: `docker`, `lxc`…
+#[must_use]
+pub fn container() -> Option<String> {
     let marker = |path: &str| files::exists(Path::new(path));
     if marker("/.dockerenv") {
         return Some("docker".to_owned());
@@ -231,8 +235,16 @@ fn container() -> Option<String> {
         let group = processes::process(std::process::id())?.cgroup?;
         cgroup::membership(&group).engine.map(str::to_owned)
     };
+    // What the container's manager told process 1; only root may read it.
+    let by_first = || {
+        let told = files::read(Path::new("/proc/1/environ"), 64 << 10).ok()?;
+        let mut variables = told.split(|octet| *octet == 0);
+        let value = variables.find_map(|v| v.strip_prefix(b"container="))?;
+        Some(String::from_utf8_lossy(value).into_owned()).filter(|name| !name.is_empty())
+    };
     named
         .or_else(|| host::variable("container"))
+        .or_else(by_first)
         .or_else(kubernetes)
         .or_else(by_group)
 }

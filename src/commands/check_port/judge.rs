@@ -2,8 +2,10 @@
 
 use super::local::Facts;
 use super::local::ntp;
+use super::nobody;
 use crate::report::check_port::Daemon;
 use crate::report::check_port::Listener;
+use crate::report::check_port::OwnAnswer;
 use crate::report::check_port::ServerState;
 use crate::report::check_port::Verdict;
 use crate::report::finding::Finding;
@@ -20,7 +22,7 @@ pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState,
     }
     let names: Vec<&str> = holders.iter().map(|(name, _)| name.as_str()).collect();
     match holders.as_slice() {
-        [] => nobody(facts, findings),
+        [] => nobody::nobody(facts, findings),
         [(name, only)] => held(facts, name, only, findings),
         _ => {
             findings.push(
@@ -75,32 +77,22 @@ fn held(
     let daemon = daemon_of(facts, holder);
     let answers = facts.own_answers.iter().any(|a| a.offset_s.is_some());
     let relays = holder.forwards_to.is_some();
-    let seen = match (&holder.process, facts.daemons.as_slice()) {
-        (None, [only]) => format!("; {}[{}] runs", only.name, only.pid),
-        _ => String::new(),
-    };
     match (&holder.process, daemon) {
-        (Some(_), None) if !relays && !answers => {
-            findings.push(
-                Finding::error(format!(
-                    "{name} is no time daemon: none can serve at UDP 123 while it runs"
-                ))
-                .next(format!("ps -fp {}", holder.pid.unwrap_or(0))),
-            );
-            return (
-                ServerState::Foreign,
-                format!("UDP 123 is held by {name}, which is no time daemon."),
-            );
-        }
-        (None, _) if !answers => {
+        (Some(_), None) if !relays && !answers => return stranger(facts, name, holder, findings),
+        (None, _) => {
             findings.push(
                 Finding::info("which program holds UDP 123 is for root to see")
                     .next("sudo clockbox check-port"),
             );
-            return (
-                ServerState::Unknown,
-                format!("UDP 123 is held by {name}{seen}."),
-            );
+            let seen = perhaps(facts);
+            let text = format!("UDP 123 is held by {name}{seen}.");
+            about_answers(facts, name, findings);
+            let state = if answers {
+                ServerState::Held
+            } else {
+                ServerState::Unknown
+            };
+            return (state, text);
         }
         _ => {}
     }
@@ -113,9 +105,86 @@ fn held(
         return (ServerState::Conflict, text);
     }
     about_answers(facts, name, findings);
+    (ServerState::Held, format!("UDP 123 is held by {name}."))
+}
+
+/// The one daemon that runs, beside a holder that cannot be seen.
+fn perhaps(facts: &Facts) -> String {
+    let mut here = facts
+        .daemons
+        .iter()
+        .filter(|d| d.in_this_namespace != Some(false));
+    match (here.next(), here.next()) {
+        (Some(only), None) if unsure(facts, only) => format!(
+            "; {}[{}] runs, in this network namespace or in another",
+            only.name, only.pid
+        ),
+        (Some(only), None) => format!("; {}[{}] runs", only.name, only.pid),
+        _ => String::new(),
+    }
+}
+
+/// Whether a daemon may as well belong to another network namespace: that is not told, and there are
+/// several.
+pub(super) fn unsure(facts: &Facts, daemon: &Daemon) -> bool {
+    let several = facts.place.own_network_namespace == Some(true)
+        || facts.place.container.is_some()
+        || daemon.container.is_some();
+    daemon.in_this_namespace.is_none() && several
+}
+
+/// A program that is not known as a time daemon and gives no NTP answer here.
+fn stranger(
+    facts: &Facts,
+    name: &str,
+    holder: &Listener,
+    findings: &mut Vec<Finding>,
+) -> (ServerState, String) {
+    let next = format!("ps -fp {}", holder.pid.unwrap_or(0));
+    let filtered = facts
+        .own_answers
+        .iter()
+        .find_map(|a| a.filtered_by.as_deref());
+    let why = match filtered {
+        Some(rule) => Some(format!(
+            "this machine's packet filter stops what would show it ({rule})"
+        )),
+        None if facts.filters_hidden => Some(
+            "a packet filter, which only root can read, may have stopped the request".to_owned(),
+        ),
+        None => None,
+    };
+    if let Some(why) = why {
+        findings.push(
+            Finding::warning(format!(
+                "whether {name} serves time is not known: it is no time daemon that clockbox knows, and {why}"
+            ))
+            .next(next),
+        );
+        return (
+            ServerState::Unknown,
+            format!("UDP 123 is held by {name}; whether it serves time is not known."),
+        );
+    }
+    let garbage = facts
+        .own_answers
+        .iter()
+        .any(|a| a.verdict == Verdict::Garbage);
+    let says = if garbage {
+        "answers, but not with NTP"
+    } else {
+        "gives no NTP answer"
+    };
+    findings.push(
+        Finding::error(format!(
+            "{name} is no time daemon that clockbox knows and {says}: no other can serve at UDP 123 \
+             while it runs"
+        ))
+        .next(next),
+    );
     (
-        ServerState::Held,
-        format!("UDP 123 is held by {name}{seen}."),
+        ServerState::Foreign,
+        format!("UDP 123 is held by {name}, no time daemon that clockbox knows; it {says}."),
     )
 }
 
@@ -163,179 +232,46 @@ fn about_answers(facts: &Facts, name: &str, findings: &mut Vec<Finding>) {
                 .next("clockbox status"),
         );
     }
-    let silent: Vec<&str> = answers
+    let mute = |a: &&OwnAnswer| a.offset_s.is_none() && a.verdict != Verdict::Kiss;
+    let addresses = |list: &[&OwnAnswer]| {
+        let list: Vec<&str> = list.iter().map(|a| a.address.as_str()).collect();
+        list.join(", ")
+    };
+    let (filtered, silent): (Vec<&OwnAnswer>, Vec<&OwnAnswer>) = answers
         .iter()
+        .filter(mute)
+        .partition(|a| a.filtered_by.is_some());
+    if let Some(rule) = filtered.first().and_then(|a| a.filtered_by.as_deref()) {
+        findings.push(Finding::info(format!(
+            "what {name} answers at {} cannot be tried from here: this machine's packet filter stops \
+             what it asks itself ({rule})",
+            addresses(&filtered)
+        )));
+    }
+    let silent: Vec<&OwnAnswer> = silent
+        .into_iter()
         .filter(|a| a.verdict == Verdict::Silent)
-        .map(|a| a.address.as_str())
         .collect();
-    if !silent.is_empty() && silent.len() == answers.len() {
-        findings.push(Finding::info(format!(
+    if silent.is_empty() {
+        return;
+    }
+    let or = if facts.filters_hidden {
+        ", or a packet filter drops the requests, which is for root alone to see"
+    } else {
+        ""
+    };
+    findings.push(Finding::info(if silent.len() == answers.len() {
+        format!(
             "{name} does not answer this machine itself at {}: its access rules leave it out \
-             (chronyd's `allow`, ntpd's `restrict`), which says nothing of other clients",
-            silent.join(", ")
-        )));
-    } else if !silent.is_empty() {
-        findings.push(Finding::info(format!(
-            "{name} answers at some own addresses and not at {}: by its access rules",
-            silent.join(", ")
-        )));
-    }
-}
-
-fn nobody(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState, String) {
-    let here: Vec<&Daemon> = facts
-        .daemons
-        .iter()
-        .filter(|d| d.in_this_namespace != Some(false))
-        .collect();
-    if let Some(chronyd) = here.iter().find(|d| d.name == "chronyd") {
-        return nobody_chronyd(facts, chronyd, findings);
-    }
-    let serve = |what: &str| {
-        Finding::info(format!(
-            "if this machine is to serve time to others: {what}"
-        ))
-    };
-    let fine = |name: &str| {
-        (
-            ServerState::NobodyFine,
-            format!(
-                "Nobody holds UDP 123, and that is fine: {name} asks from other ports and serves nobody."
-            ),
+             (chronyd's `allow`, ntpd's `restrict`){or}, which says nothing of other clients",
+            addresses(&silent)
         )
-    };
-    for daemon in &here {
-        match daemon.name.as_str() {
-            "systemd-timesyncd" => {
-                findings.push(
-                    serve(
-                        "systemd-timesyncd cannot; install chrony and let clients in with `allow`",
-                    )
-                    .next("apt install chrony   (or dnf, zypper, apk)"),
-                );
-                return fine("systemd-timesyncd");
-            }
-            "ntpd-rs" => {
-                findings.push(serve(
-                    "add a [[server]] section with `listen = \"0.0.0.0:123\"` to ntp.toml",
-                ));
-                return fine("ntpd-rs without a [[server]] section");
-            }
-            "openntpd" => {
-                findings.push(serve("add `listen on *` to its ntpd.conf"));
-                return fine("OpenNTPD without `listen on`");
-            }
-            name @ ("clockbox" | "busybox-ntpd" | "phc2sys") => return fine(name),
-            "ptp4l" | "ts2phc" | "timemaster" => {}
-            _ => {
-                let unit = daemon.unit.clone().unwrap_or_else(|| "ntpd".to_owned());
-                findings.push(
-                    Finding::error(format!(
-                        "{} runs (process {}) and does not hold UDP 123, which ntpd always does",
-                        daemon.name, daemon.pid
-                    ))
-                    .next(format!("journalctl -u {unit} | grep -i bind")),
-                );
-                return (
-                    ServerState::NobodyWrong,
-                    format!("Nobody holds UDP 123, though {} runs.", daemon.name),
-                );
-            }
-        }
-    }
-    nobody_runs(facts, findings)
-}
-
-fn nobody_runs(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState, String) {
-    let elsewhere = facts
-        .daemons
-        .iter()
-        .find(|d| d.in_this_namespace == Some(false));
-    if let Some(daemon) = elsewhere {
-        findings.push(Finding::info(format!(
-            "{} (process {}) runs in another network namespace: a container, or the host of this one",
-            daemon.name, daemon.pid
-        )));
-    }
-    let inside = facts.place.container.is_some() || facts.place.own_network_namespace == Some(true);
-    if inside {
-        return (
-            ServerState::NobodyFine,
-            "Nobody holds UDP 123 in this network namespace.".to_owned(),
-        );
-    }
-    findings.push(
-        Finding::warning("no time daemon was seen: nothing keeps this machine's clock right")
-            .next("clockbox status"),
-    );
-    (
-        ServerState::NobodyRuns,
-        "Nobody holds UDP 123, and no time daemon runs.".to_owned(),
-    )
-}
-
-fn nobody_chronyd(
-    facts: &Facts,
-    daemon: &Daemon,
-    findings: &mut Vec<Finding>,
-) -> (ServerState, String) {
-    let unit = daemon.unit.clone().unwrap_or_else(|| "chronyd".to_owned());
-    let client = facts
-        .client
-        .map_or_else(|| "192.0.2.0/24".to_owned(), |c| c.to_string());
-    if let Some(file) = facts.chrony.as_ref().filter(|f| f.readable && f.allows) {
-        let (why, next) = if file.port == 0 {
-            (
-                "but also `port 0`, which closes the port".to_owned(),
-                format!(
-                    "remove `port 0` from {} and: systemctl restart {unit}",
-                    file.path
-                ),
-            )
-        } else {
-            (
-                "but the chronyd that runs was started without".to_owned(),
-                format!("systemctl restart {unit}"),
-            )
-        };
-        let port = if file.port == 0 { 123 } else { file.port };
-        if port != 123 {
-            findings.push(Finding::info(format!(
-                "{} has `port {port}`: chronyd serves there",
-                file.path
-            )));
-            return (
-                ServerState::NobodyFine,
-                format!("Nobody holds UDP 123: chronyd serves on port {port}."),
-            );
-        }
-        findings.push(Finding::error(format!("{} has `allow`, {why}", file.path)).next(next));
-        return (
-            ServerState::NobodyWrong,
-            "Nobody holds UDP 123, though chronyd's configuration lets clients in.".to_owned(),
-        );
-    }
-    let path = facts
-        .chrony
-        .as_ref()
-        .map_or("/etc/chrony/chrony.conf", |f| f.path.as_str());
-    if facts.chrony.as_ref().is_some_and(|f| !f.readable) {
-        findings.push(Finding::info(format!(
-            "{path} cannot be read: whether it has `allow` is not known"
-        )));
-    }
-    findings.push(
-        Finding::info(format!(
-            "if this machine is to serve time to others, add `allow {client}` to {path} and restart chronyd"
-        ))
-        .next(format!("systemctl restart {unit}")),
-    );
-    (
-        ServerState::NobodyFine,
-        "Nobody holds UDP 123, and that is fine: chronyd opens it only for `allow`, and asks its own \
-         servers from other ports."
-            .to_owned(),
-    )
+    } else {
+        format!(
+            "{name} answers at some own addresses and not at {}: by its access rules{or}",
+            addresses(&silent)
+        )
+    }));
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::conf::chrony::Settings;
 use crate::conf::cloud;
 use crate::exit::Failure;
 use crate::report::check_port::Daemon;
+use crate::report::check_port::Filter;
 use crate::report::check_port::Here;
 use crate::report::check_port::Listener;
 use crate::report::check_port::OwnAnswer;
@@ -41,6 +42,8 @@ pub(super) struct Facts {
     /// The time daemons among the listeners' processes, by their number.
     pub(super) kinds: BTreeMap<u32, Kind>,
     pub(super) own_answers: Vec<OwnAnswer>,
+    /// There are packet filters that only root can read.
+    pub(super) filters_hidden: bool,
     pub(super) place: Place,
     pub(super) client: Option<IpAddr>,
     pub(super) chrony: Option<ChronyFile>,
@@ -65,8 +68,13 @@ pub fn look(
     let (listeners, seen_via) = holders::listeners()?;
     let daemons = holders::daemons();
     let addresses = sys::interfaces::addresses();
-    let own_answers = ask_own(&listeners, &addresses, progress)?;
+    let mut own_answers = ask_own(&listeners, &addresses, progress)?;
     let filters = filters::read();
+    for answer in own_answers.iter_mut().filter(|a| a.offset_s.is_none()) {
+        let bare = answer.address.split('%').next().unwrap_or_default();
+        let address = bare.parse().ok();
+        answer.filtered_by = address.and_then(|a| filters::on_the_way_to_itself(&filters, a));
+    }
     let passages = filters::passages(&filters, &addresses, client);
     let processes = processes::all();
     let running = |name: &str| processes.iter().any(|p| p.name == name);
@@ -81,13 +89,15 @@ pub fn look(
         listeners,
         daemons,
         own_answers,
+        filters_hidden: filters.filters.iter().any(Filter::needs_root),
         place: holders::place(),
         client,
     };
     let mut findings = Vec::new();
     let (server, summary) = judge::judge(&facts, &mut findings);
     about_place(&facts, &mut findings);
-    passing::findings(&facts, server, &filters, &passages, &mut findings);
+    passing::findings(&facts, &passages, &mut findings);
+    managers::findings(&managers, &mut findings);
     about_clients(&facts, server, &addresses, &mut findings);
     let here = Here {
         server,
@@ -176,6 +186,7 @@ fn ask_own(
                 stratum: answer.stratum,
                 refid: answer.refid,
                 offset_s: answer.offset_s,
+                filtered_by: None,
             });
         }
     }

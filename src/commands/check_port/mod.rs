@@ -9,8 +9,10 @@ pub mod icmp;
 mod judge;
 pub mod local;
 mod managers;
+mod nobody;
 mod opening;
 pub mod outside;
+mod own_filter;
 mod passing;
 pub mod remote;
 pub mod there;
@@ -33,7 +35,8 @@ use std::net::IpAddr;
     long_about = "Without HOST: who holds UDP 123 on this machine (and 319, 320, 323, TCP 4460), whether \
                   that is as it should be, and whether the local firewall lets NTP in and out.\n\nWith \
                   HOST: a real NTP exchange with every address of each host, and a verdict: open, \
-                  unsynchronised, kiss of death, closed, prohibited, unreachable, silent, garbage."
+                  unsynchronised, kiss of death, garbage, closed, prohibited, unreachable, silent, \
+                  blocked here, no route; unresolved for a name without an address."
 )]
 pub struct Args {
     /// Hosts to ask.
@@ -154,13 +157,16 @@ impl Args {
         };
         let found = remote::ask(&targets, terms, progress)?;
         let mut targets = there::targets(&found, plan, no_port_123.as_deref());
+        let own = own_filter::correct(&mut targets, &found);
         if self.full {
             progress("NTS key establishment");
             there::add_nts(&mut targets, &found, self.timeout.max(3.0));
         }
+        let mut findings = there::findings(&targets, no_port_123.as_deref(), self.full);
+        findings.extend(own);
         Ok(CheckPortReport {
             here: None,
-            findings: there::findings(&targets, no_port_123.as_deref(), self.full),
+            findings,
             targets,
             limits: Limits::default(),
             any: self.any,
@@ -191,8 +197,16 @@ const PAGE: ManPage = ManPage {
             "clockbox check-port --json @hosts.txt",
         ),
         (
+            "Who of the fleet does not answer",
+            "clockbox check-port --json @hosts.txt | jq -r '.targets[] | select(.verdict != \"open\") | .name'",
+        ),
+        (
             "A check for Nagios",
             "clockbox check-port --nagios -w 0.1 -c 1 ntp.example.com",
+        ),
+        (
+            "A task of Ansible",
+            "- command: clockbox check-port --json ntp.example.com\n  register: port\n  changed_when: false\n  failed_when: (port.stdout | from_json).targets[0].verdict != 'open'",
         ),
     ],
     files: &[
@@ -201,7 +215,7 @@ const PAGE: ManPage = ManPage {
             "whether chronyd lets clients in",
         ),
         (
-            "/etc/firewalld/, /etc/ufw/",
+            "/etc/firewalld/, /usr/lib/firewalld/, /etc/ufw/, /etc/default/ufw",
             "what the firewall's manager says of UDP 123",
         ),
         (
@@ -224,8 +238,49 @@ const PAGE: ManPage = ManPage {
              which address.\n\nunreachable: another ICMP error: no way there.\n\nsilent: nothing came back \
              after three tries. Packets were dropped on the way, or the server gives this client no \
              answer. It is never called closed.\n\ngarbage: an answer that is no NTP.\n\nblocked here: this \
-             machine's own firewall refused to send.\n\nno route: this machine has no way there, for \
-             instance no IPv6.",
+             machine's own firewall refuses to send, or drops what comes back (only root sees \
+             that).\n\nno route: this machine has no way there, for instance no IPv6; \
+             nothing was sent.\n\nunresolved: the name has no address, or none of the family that was \
+             asked for.\n\nThe verdict of a host is the best of its addresses' in this order: open, \
+             unsynchronised, kiss of death, garbage, closed, prohibited, unreachable, silent, blocked \
+             here, no route.",
+        ),
+        (
+            "FINDINGS",
+            "Below the tables stands what is not as it should be, and what to type next. error: a client gets \
+             no answer, or a wrong one. warning: it works, but not for all or not for long. note: what \
+             is worth knowing, or could not be seen.",
+        ),
+        (
+            "MONITORING",
+            "--nagios prints one line, with performance data after a bar where hosts were asked: offset \
+             (in seconds, with both limits), delay, stratum; with several addresses each has the \
+             address before its name. Of several addresses the one that is furthest off is held \
+             against the limits.\n\nOK (0): all addresses are open and within the limits; without HOST, \
+             nothing is wrong.\n\nWARNING (1): an offset from --warning on; unsynchronised; some \
+             addresses of a host are open and others not (unless --any); without HOST, a \
+             warning.\n\nCRITICAL (2): an offset from --critical on; a host with any other \
+             verdict; without HOST, an error.\n\nUNKNOWN (3): unresolved, no route; without HOST, who \
+             holds the port could not be seen; or clockbox itself failed, whatever the exit status \
+             would be otherwise. Options that do not exist still give 64.\n\nOf several hosts the worst \
+             counts: critical, then unknown, then warning; those that are not OK are named. Without HOST \
+             an ordinary user gets OK where the server answers at its own addresses, though not all \
+             can be seen; the line says so.",
+        ),
+        (
+            "JSON",
+            "    $ clockbox check-port --json ntp.example.com |\n        jq -r '.targets[].addresses[] | [.address, .verdict] | @tsv'\n    192.0.2.1\topen\n    2001:db8::1\tsilent\n\nhere \
+             (null when hosts were asked): server is held, conflict, foreign, nobody_fine, nobody_wrong, \
+             nobody_runs or unknown; listeners, daemons, own_answers, filters, managers, passages and \
+             platform are the parts of the table. passages[].outcome is allowed, conditional, redirected \
+             or blocked, with rule, place (table and chain) and owner.\n\ntargets[]: name, port, verdict \
+             and addresses[]. An address has verdict (open, unsynchronised, kiss, garbage, closed, \
+             prohibited, unreachable, silent, blocked_here, no_route, unresolved), detail in a sentence, \
+             stratum, leap, refid, offset_s, delay_s, root_distance_s, kiss, icmp (type, code, words, \
+             from), packets_sent, tests[] (outcome: answered, silent, refused, inconclusive, not_tried; \
+             octets sent and received) and nts_ke (state, alpn, certificate, cookies). What was not \
+             measured is null.\n\nfindings[]: severity (error, warning, info), text, and next: the \
+             command to type. All of it is in schemas/check-port.json.",
         ),
         (
             "NOTES",
@@ -235,24 +290,39 @@ const PAGE: ManPage = ManPage {
              as long as one.\n\nWithout root the program that holds a port is told from its control \
              group, where the kernel has them; packet filters' rules are for root alone.\n\nA rule of a \
              packet filter that depends on something unknown, such as the client's address or a rate, \
-             is shown as `depends', with its condition; it is never guessed.",
+             is shown as `depends', with its condition; it is never guessed.\n\nfirewalld's zones as they are \
+             now are asked of firewall-cmd, by root alone; where its permanent files say something else, \
+             both are told.",
         ),
     ],
     statuses: &[
         (
             ExitStatus::Done,
-            "all addresses are open; or, without HOST, nothing is wrong with the port",
+            "all addresses are open (with --any: one of each host); or, without HOST, nothing is wrong \
+             with the port. Addresses with no route do not count where the host has others",
         ),
         (
             ExitStatus::NotHeld,
-            "an address is known not to be open; or, without HOST, something is wrong",
+            "an address is known not to be open: unsynchronised, kiss of death, garbage, closed, \
+             prohibited, unreachable, blocked here; or, without HOST, there is an error. Of several \
+             addresses and hosts this comes before 2, and 2 before 0",
         ),
         (
             ExitStatus::Unknown,
-            "an address is silent or a name has none; or the holder of the port cannot be seen",
+            "an address is silent, a name has none (unresolved), or a host has no address with a route; \
+             or, without HOST, the port is held and by whom, or whether the packet filter lets packets \
+             through, is for root alone to see",
         ),
         (ExitStatus::Data, "a line of @FILE is no host"),
         (ExitStatus::NoInput, "@FILE is missing"),
     ],
-    see_also: &["clockbox(1)", "clockbox-sync(1)", "ss(8)", "nft(8)"],
+    see_also: &[
+        "clockbox(1)",
+        "clockbox-serve(1)",
+        "clockbox-sync(1)",
+        "ss(8)",
+        "nft(8)",
+        "firewall-cmd(1)",
+        "ufw(8)",
+    ],
 };

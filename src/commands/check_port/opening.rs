@@ -122,6 +122,7 @@ mod tests {
             path,
             family: Family::Ipv4,
             interface: None,
+            addresses: Vec::new(),
             outcome: Outcome::Blocked,
             rule: Some(rule.to_owned()),
             place: Some(place.to_owned()),

@@ -15,8 +15,8 @@ pub fn sentence(cloud: Option<Cloud>, client: Option<IpAddr>) -> String {
     let Some(cloud) = cloud else {
         return format!(
             "routers, the provider's firewall and the client's own network cannot be seen from here; \
-             if this machine is to serve, they must let UDP port 123 in from {source} and the \
-             answers back"
+             if this machine is to serve, they must let UDP port 123 in from {source}, and the \
+             answers back out"
         );
     };
     let rule = match cloud {

@@ -1,6 +1,5 @@
 //! Whether the packet filter lets NTP through, as findings with the command that opens the way.
 
-use super::filters::Filters;
 use super::judge::daemon_of;
 use super::local::Facts;
 use super::local::ntp;
@@ -9,23 +8,12 @@ use crate::report::check_port::Family;
 use crate::report::check_port::Outcome;
 use crate::report::check_port::Passage;
 use crate::report::check_port::Path as Way;
-use crate::report::check_port::ServerState;
 use crate::report::finding::Finding;
 use crate::sys::daemons::Kind;
 
 /// Adds what there is to say.
-pub(super) fn findings(
-    facts: &Facts,
-    server: ServerState,
-    found: &Filters,
-    passages: &[Passage],
-    findings: &mut Vec<Finding>,
-) {
-    if found
-        .filters
-        .iter()
-        .any(|f| !f.read && f.detail == "needs root")
-    {
+pub(super) fn findings(facts: &Facts, passages: &[Passage], findings: &mut Vec<Finding>) {
+    if facts.filters_hidden {
         findings.push(
             Finding::info(
                 "the packet filter's rules are for root alone to read: whether they let NTP through \
@@ -34,7 +22,7 @@ pub(super) fn findings(
             .next("sudo clockbox check-port"),
         );
     }
-    if server == ServerState::Held {
+    if ntp(&facts.listeners).next().is_some() {
         clients(facts, passages, findings);
     }
     let blocked = |way: Way| {
@@ -125,9 +113,8 @@ fn blocked(facts: &Facts, first: &Passage, mine: &[&Passage]) -> Finding {
 
 fn at(passage: &Passage) -> String {
     passage
-        .interface
-        .as_ref()
-        .map(|i| format!(" at {i}"))
+        .at()
+        .map(|at| format!(" at {at}"))
         .unwrap_or_default()
 }
 

@@ -29,8 +29,8 @@ use std::os::fd::AsFd;
 
 /// Names that are looked up at the same time: each has a thread.
 const LOOKUPS: usize = 64;
-/// Files that are not for sockets.
-const RESERVED: u64 = 64;
+/// Files that a look-up has open at most.
+const LOOKUP_FILES: usize = 4;
 /// An answer of mode 7 is at most this long; a longer one is cut, which does not matter here.
 const DATAGRAM: usize = 2048;
 
@@ -68,7 +68,6 @@ pub struct Found {
 struct Slot {
     exchange: Exchange,
     socket: Option<ProbeSocket>,
-    begun: bool,
     done: bool,
 }
 
@@ -80,8 +79,9 @@ struct Run<'a> {
     waiting_names: VecDeque<usize>,
     lookups: Lookups,
     names_until: Monotonic,
-    /// The sockets on port 123, IPv4 and IPv6, while they are needed.
-    port_123: [Option<ProbeSocket>; 2],
+    /// Sockets that several exchanges share: on port 123, which there is once, and on a random port
+    /// for those that no file is left for; of each IPv4 and IPv6.
+    shared: [Option<ProbeSocket>; 4],
     limit: usize,
     progress: &'a mut dyn FnMut(&str),
 }
@@ -125,10 +125,8 @@ pub fn ask(
         waiting_names: VecDeque::new(),
         lookups: Lookups::new()?,
         names_until: clock::monotonic().plus_seconds(terms.lookup_s),
-        port_123: [None, None],
-        limit: usize::try_from(probe::open_files_limit().saturating_sub(RESERVED))
-            .unwrap_or(1024)
-            .max(8),
+        shared: [const { None }; 4],
+        limit: usize::try_from(probe::open_files_limit() / 2).unwrap_or(1024),
         progress,
     };
     for index in 0..targets.len() {
@@ -171,6 +169,14 @@ impl Run<'_> {
                 }
             },
         };
+        if let Some(v6) = self.terms.only_v6.filter(|v6| *v6 != address.is_ipv6()) {
+            let (its, wanted) = if v6 { ("IPv4", '6') } else { ("IPv6", '4') };
+            self.fail(
+                index,
+                format!("it is an {its} address, and -{wanted} leaves those out"),
+            );
+            return;
+        }
         let socket = match address {
             IpAddr::V6(six) => SocketAddrV6::new(six, port, 0, scope).into(),
             four => SocketAddr::new(four, port),
@@ -190,7 +196,6 @@ impl Run<'_> {
             slots.push(Slot {
                 exchange: Exchange::new(address, plan),
                 socket: None,
-                begun: false,
                 done: false,
             });
             slots.len() - 1
@@ -206,16 +211,9 @@ impl Run<'_> {
         loop {
             self.look_up();
             let mut wake = clock::monotonic().plus_seconds(1.0);
-            let mut busy = self.slots.iter().filter(|s| s.begun && !s.done).count();
             for index in 0..self.slots.len() {
-                let Some(slot) = self.slots.get(index).filter(|slot| !slot.done) else {
+                if self.slots.get(index).is_none_or(|slot| slot.done) {
                     continue;
-                };
-                if !slot.begun {
-                    if busy >= self.limit {
-                        continue;
-                    }
-                    busy += 1;
                 }
                 if let Some(until) = self.step(index)?
                     && until.seconds_since(wake) < 0.0
@@ -242,7 +240,8 @@ impl Run<'_> {
     }
 
     fn look_up(&mut self) {
-        while self.lookups.under_way() < LOOKUPS
+        let most = LOOKUPS.min(self.limit / LOOKUP_FILES).max(1);
+        while self.lookups.under_way() < most
             && let Some(index) = self.waiting_names.pop_front()
         {
             if let Some(host) = self.hosts.get(index) {
@@ -305,7 +304,6 @@ impl Run<'_> {
             let Some(slot) = self.slots.get_mut(index) else {
                 return Ok(None);
             };
-            slot.begun = true;
             match slot.exchange.next(now, random) {
                 Next::Wait(until) => return Ok(Some(until)),
                 Next::Done => {
@@ -318,28 +316,45 @@ impl Run<'_> {
     }
 
     fn send(&mut self, index: usize, question: Question, bytes: &[u8]) {
+        let own = match self.slots.len() {
+            few if few <= self.limit => few.saturating_sub(1),
+            _ => self.slots.iter().filter(|s| s.socket.is_some()).count(),
+        };
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
         let to = slot.exchange.address;
         let v6 = to.is_ipv6();
-        let socket = if question.from_port_123() {
-            let Some(shared) = self.port_123.get_mut(usize::from(v6)) else {
-                return;
-            };
-            if shared.is_none() {
-                *shared = ProbeSocket::open(v6, 123).ok();
-            }
-            match shared {
-                Some(socket) => &*socket,
-                None => return slot.exchange.impossible(),
-            }
-        } else {
+        let sharing = if question.from_port_123() {
+            Some(123)
+        } else if own < self.limit {
             // A fresh port for every question (RFC 9109).
-            match ProbeSocket::open(v6, 0) {
-                Ok(socket) => &*slot.socket.insert(socket),
-                Err(e) => {
-                    return slot.exchange.failed(e.reason.raw_os_error().unwrap_or(0));
+            slot.socket = ProbeSocket::open(v6, 0).ok();
+            slot.socket.is_none().then_some(0)
+        } else {
+            slot.socket = None;
+            Some(0)
+        };
+        let socket = match (sharing, &slot.socket) {
+            (None, Some(socket)) => socket,
+            (port, _) => {
+                let port = port.unwrap_or(0);
+                let at = usize::from(v6) + if port == 0 { 2 } else { 0 };
+                let Some(shared) = self.shared.get_mut(at) else {
+                    return;
+                };
+                if shared.is_none() {
+                    match ProbeSocket::open(v6, port) {
+                        Ok(socket) => *shared = Some(socket),
+                        Err(_) if port == 123 => return slot.exchange.impossible(),
+                        Err(e) => {
+                            return slot.exchange.failed(e.reason.raw_os_error().unwrap_or(0));
+                        }
+                    }
+                }
+                match shared {
+                    Some(socket) => &*socket,
+                    None => return,
                 }
             }
         };
@@ -359,7 +374,7 @@ impl Run<'_> {
             })
             .collect();
         let mut fds = vec![self.lookups.as_fd()];
-        fds.extend(self.port_123.iter().flatten().map(AsFd::as_fd));
+        fds.extend(self.shared.iter().flatten().map(AsFd::as_fd));
         let shared = fds.len() - 1;
         fds.extend(
             own.iter()
@@ -403,19 +418,21 @@ impl Run<'_> {
         }
     }
 
-    /// What came to port 123 is for whoever asked with that timestamp, or that address.
+    /// What came to a shared socket is for whoever asked with that timestamp, or that address.
     fn read_shared(&mut self, buffer: &mut [u8]) {
-        for which in 0..2 {
-            while let Some(Some(socket)) = self.port_123.get(which) {
+        for which in 0..self.shared.len() {
+            while let Some(Some(socket)) = self.shared.get(which) {
                 match socket.receive(buffer) {
                     Arrival::Nothing => break,
                     Arrival::Datagram(length, from, at) => {
                         let bytes = buffer.get(..length).unwrap_or_default();
                         let origin = Packet::decode(bytes).ok().map(|p| p.origin);
-                        let asker = self.slots.iter_mut().find(|slot| {
+                        let asker = self.slots.iter().position(|slot| {
                             origin.is_some_and(|origin| slot.exchange.asked_with(origin))
                         });
-                        if let Some(slot) = asker {
+                        // Answers in other modes, and rubbish, tell by their sender alone.
+                        let asker = asker.or_else(|| self.by_address.get(&from).copied());
+                        if let Some(slot) = asker.and_then(|i| self.slots.get_mut(i)) {
                             slot.exchange.received(bytes, from, at, clock::monotonic());
                         }
                     }

@@ -21,6 +21,7 @@ use crate::sys::nts_ke as establish;
 use crate::sys::nts_ke::Establishment;
 use crate::sys::nts_ke::Stage;
 use std::net::IpAddr;
+use std::net::Ipv6Addr;
 
 /// Days of a certificate's life below which its end is a finding.
 const ENDING_DAYS: i64 = 14;
@@ -164,9 +165,11 @@ pub fn findings(targets: &[Target], no_port_123: Option<&str>, full: bool) -> Ve
                 .clone()
                 .unwrap_or_else(|| "it has no address".to_owned());
             found.add(
-                &target.name,
+                &target.with_port(&target.name),
                 Finding::error(why).next(if target.name.contains('%') {
                     "ip link".to_owned()
+                } else if target.name.parse::<IpAddr>().is_ok() {
+                    format!("clockbox check-port {}", target.with_port(&target.name))
                 } else {
                     format!("getent ahosts {}", target.name)
                 }),
@@ -178,10 +181,19 @@ pub fn findings(targets: &[Target], no_port_123: Option<&str>, full: bool) -> Ve
             .any(|a| a.verdict != Verdict::NoRoute);
         for address in &target.addresses {
             let who = if address.address == target.name {
-                target.name.clone()
+                target.with_port(&target.name)
             } else {
-                format!("{} ({})", target.name, address.address)
+                format!("{} ({})", target.with_port(&target.name), address.address)
             };
+            if let Some((address, 123)) = swallowed(target, address.verdict) {
+                found.add(
+                    &who,
+                    Finding::info(format!(
+                        "it was asked as an address; for port 123 at {address} write [{address}]:123"
+                    ))
+                    .next(format!("clockbox check-port [{address}]:123")),
+                );
+            }
             verdict(&mut found, &who, address, others);
             tests(&mut found, &who, address);
             nts_findings(&mut found, &who, address);
@@ -283,6 +295,14 @@ fn verdict(found: &mut Findings, who: &str, address: &Address, others: bool) {
     }
 }
 
+/// An address without brackets whose end may have been meant as a port, where it does not answer.
+fn swallowed(target: &Target, verdict: Verdict) -> Option<(&str, u16)> {
+    let whole = target.name.parse::<Ipv6Addr>().is_ok() && target.port == 123;
+    let (address, tail) = target.name.rsplit_once(':').filter(|_| whole)?;
+    let meant = verdict > Verdict::Kiss && address.parse::<Ipv6Addr>().is_ok();
+    Some((address, tail.parse().ok()?)).filter(|_| meant)
+}
+
 const fn family(address: &Address) -> &'static str {
     match address.family {
         crate::report::check_port::Family::Ipv4 => "IPv4",
@@ -313,7 +333,7 @@ fn tests(found: &mut Findings, who: &str, address: &Address) {
         )
     };
     let open = matches!(address.verdict, Verdict::Open | Verdict::Unsynchronised);
-    if answered(TestName::SourcePort123) && !open {
+    if answered(TestName::SourcePort123) && !open && address.verdict != Verdict::BlockedHere {
         found.add(
             who,
             Finding::warning(
@@ -342,8 +362,9 @@ fn tests(found: &mut Findings, who: &str, address: &Address) {
         found.add(
             who,
             Finding::warning(
-                "it answers requests of 48 octets, and none of 228 with an extension field: the server, \
-                 or a filter on the way, drops them. NTS cannot work through that",
+                "it answers requests of 48 octets, and none of 228 with an extension field: a filter on \
+                 the way drops them (NTS cannot work through that), or the server does (NTPsec's \
+                 ntpd drops fields that it does not know, and NTS works all the same)",
             ),
         );
     }
@@ -373,7 +394,7 @@ fn exposure(found: &mut Findings, who: &str, address: &Address) {
         ),
         (
             TestName::Mode7,
-            "mode 7 (ntpdc): what answers that can be asked for monlist too",
+            "mode 7 (ntpdc), asked for monlist, its list of clients",
             "ntp.conf there: disable monitor, and restrict default noquery",
         ),
     ] {
@@ -386,15 +407,19 @@ fn exposure(found: &mut Findings, who: &str, address: &Address) {
                 test.sent_octets.unwrap_or(0),
                 test.received_octets.unwrap_or(0),
             );
-            found.add(
-                who,
-                Finding::warning(format!(
-                    "it answers {what}. {sent} octets brought {back}: {:.1} times as much, which strangers \
-                     can aim at others",
+            let text = if back > sent {
+                format!(
+                    "it answers {what}. {sent} octets brought {back}: {:.1} times as much, which \
+                     strangers can aim at others",
                     f64::from(back) / f64::from(sent.max(1))
-                ))
-                .next(next),
-            );
+                )
+            } else {
+                format!(
+                    "it answers {what}, with no more than was asked ({sent} octets brought {back}), \
+                     though strangers have no use of that mode"
+                )
+            };
+            found.add(who, Finding::warning(text).next(next));
         }
     }
 }

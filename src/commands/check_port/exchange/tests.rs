@@ -280,3 +280,46 @@ fn prohibited_is_tried_from_port_123_and_closed_is_not() {
         assert_eq!(count, asked, "code {code}");
     }
 }
+
+/// Somebody who sends datagrams of mode 7 without end, or forges them, keeps us a second and no more.
+#[test]
+fn an_endless_answer_in_mode_7_is_counted_and_not_waited_for() {
+    let plan = Plan { full: true, ..PLAN };
+    let mut lab = Lab::new(plan);
+    let datagram = [[0x97, 0, 3, 0].as_slice(), &[0; 436]].concat();
+    let mut asked_at = None;
+    for turn in 0..2_000_000u64 {
+        match lab.exchange.next(lab.at(), 0x1000 + turn) {
+            Next::Done => break,
+            Next::Send(question, bytes) => {
+                lab.exchange.sent(NtpTimestamp::from_unix(1_700_000_000, 0));
+                if question == Question::Mode7 {
+                    asked_at = Some(lab.now);
+                } else if question != Question::Mode6 {
+                    lab.now += 0.01;
+                    let came = NtpTimestamp::from_unix(1_700_000_000, 10_000_000);
+                    let (reply, at) = (good(&bytes).unwrap(), lab.at());
+                    lab.exchange.received(&reply, server(), came, at);
+                }
+            }
+            Next::Wait(until) => {
+                let until = until.seconds_since(Monotonic::from_nanos(0));
+                if asked_at.is_some() && lab.exchange.answer(Question::Mode7).is_none() {
+                    // Ten thousand datagrams a second, as long as the socket is listened to.
+                    lab.now += 0.0001;
+                    let at = lab.at();
+                    lab.exchange
+                        .received(&datagram, server(), NtpTimestamp::ZERO, at);
+                } else {
+                    lab.now = until.max(lab.now);
+                }
+            }
+        }
+    }
+    let Some((Answer::Counted(datagrams, octets), _)) = lab.exchange.answer(Question::Mode7) else {
+        panic!("{:?}", lab.exchange.answer(Question::Mode7));
+    };
+    // The 128th begins the last half second.
+    assert!((5_000..5_300).contains(datagrams), "{datagrams}");
+    assert_eq!(*octets, datagrams * 440);
+}

@@ -32,6 +32,7 @@ fn daemon(name: &str, pid: u32, steers: bool) -> Daemon {
         unit: Some(format!("{name}.service")),
         steers_clock: Some(steers),
         in_this_namespace: Some(true),
+        container: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn facts(listeners: Vec<Listener>, daemons: Vec<Daemon>) -> Facts {
         daemons,
         kinds: BTreeMap::from([(1, Kind::Chronyd), (2, Kind::Ntpsec)]),
         own_answers: Vec::new(),
+        filters_hidden: false,
         place: Place::default(),
         client: None,
         chrony: None,
