@@ -4,8 +4,11 @@ use super::Args;
 use super::journal;
 use super::journal::Journal;
 use super::journal::State;
+use super::journal::Turn;
+use super::own;
 use super::plan;
 use super::plan::Plan;
+use super::present;
 use super::services::Services;
 use super::target::To;
 use super::tree::Tree;
@@ -24,32 +27,57 @@ use std::path::Path;
 
 /// What must hold before anything is touched.
 pub(super) fn ready(args: &Args, tree: &Tree, plan: &Plan) -> Result<(), Failure> {
-    if !plan.installed {
-        let command = Manager::find().map_or_else(
-            || "install the package chrony".to_owned(),
-            |manager| manager.command("chrony"),
-        );
-        if !tree.is_live() {
-            return Err(Failure::new(
-                ExitStatus::Unavailable,
-                "chrony is not installed in the image",
-            )
-            .hint(format!("chroot {} {command}", tree.root().display())));
-        }
-        if !args.install {
-            return Err(
-                Failure::new(ExitStatus::Unavailable, "chrony is not installed")
-                    .hint(format!("clockbox migrate-ntpd --install; or: {command}")),
-            );
-        }
-        return Ok(());
+    if plan.installed {
+        return check(args, tree, plan);
     }
-    check(args, tree, &plan.conversion.conf)
+    let name = args.to.word();
+    let (command, by_us) = match args.to {
+        To::Clockbox => (own::install_command(tree.root()), true),
+        To::Chrony => {
+            let command = Manager::find().map_or_else(
+                || format!("install the package {name}"),
+                |manager| manager.command(name),
+            );
+            match tree.is_live() {
+                true => (command, true),
+                false => (format!("chroot {} {command}", tree.root().display()), false),
+            }
+        }
+    };
+    if args.install && by_us {
+        return match args.to {
+            To::Clockbox => check(args, tree, plan),
+            // Its own checker comes with the package.
+            To::Chrony => Ok(()),
+        };
+    }
+    let (place, hint) = match by_us {
+        true => (
+            "",
+            format!(
+                "clockbox migrate-ntpd --install{}; or: {command}",
+                args.to.option()
+            ),
+        ),
+        false => (" in the image", command),
+    };
+    let text = match args.to {
+        To::Chrony => format!("chrony is not installed{place}"),
+        To::Clockbox => format!(
+            "clockbox is not installed where a service can start it (as {}){place}",
+            own::PROGRAM
+        ),
+    };
+    Err(Failure::new(ExitStatus::Unavailable, text).hint(hint))
 }
 
 /// The target's own checker reads the new configuration.
-fn check(args: &Args, tree: &Tree, conf: &str) -> Result<(), Failure> {
-    if args.to != To::Chrony || !tree.is_live() || process::find("chronyd").is_none() {
+fn check(args: &Args, tree: &Tree, plan: &Plan) -> Result<(), Failure> {
+    let conf = &plan.conversion.conf;
+    if args.to == To::Clockbox {
+        return own::check(tree, &plan.target, conf);
+    }
+    if !tree.is_live() || process::find("chronyd").is_none() {
         return Ok(());
     }
     let path = format!("{}/check.conf", journal::DIR);
@@ -75,6 +103,7 @@ pub(super) fn apply(
     tree: &Tree,
     plan: Plan,
     mut report: MigrateReport,
+    turn: &Turn,
     context: &Context,
 ) -> Result<MigrateReport, Failure> {
     let services = Services::new(tree);
@@ -82,13 +111,18 @@ pub(super) fn apply(
     journal::save(tree, &journal)?;
     report.journal = Some(format!("{}/journal.json", journal::DIR));
     for file in &mut report.files {
-        let saved = journal.files.iter().find(|saved| saved.path == file.path);
+        let place = tree.leads_to(&file.path)?;
+        let saved = journal.files.iter().find(|saved| saved.path == place);
         file.backup = saved.and_then(journal::backup);
     }
-    let result = steps(args, tree, plan, &services, &mut journal, context);
+    let planned = plan.target.clone();
+    let result = steps(args, tree, plan, &services, &mut journal, turn, context);
     context.progress_done();
     match result {
-        Ok(error_s) => {
+        Ok((plan, error_s)) => {
+            if planned != plan.target {
+                present::renew(&mut report, plan.target.version, &plan.conversion);
+            }
             journal.state = State::Done;
             journal::save(tree, &journal)?;
             report.result = Outcome::Migrated;
@@ -118,7 +152,7 @@ pub(super) fn apply(
             Ok(report)
         }
         Err(failure) => {
-            let undone = undo::undo(tree, &journal)?;
+            let undone = undo::undo(tree, &journal, turn)?;
             let mut finding = Finding::error(failure.message.clone());
             if let Some(hint) = failure.hint {
                 finding = finding.next(hint);
@@ -147,31 +181,38 @@ fn begin(
     plan: &Plan,
     services: &Services<'_>,
 ) -> Result<Journal, Failure> {
-    let mut paths: Vec<String> = plan.files.iter().map(|file| file.path.clone()).collect();
-    if services.by_links() {
+    let started = crate::commands::now();
+    let backups = journal::backups(tree, &started);
+    // What a link leads to is replaced, not the link.
+    let paths = plan.files.iter().map(|file| tree.leads_to(&file.path));
+    let mut paths = paths.collect::<Result<Vec<String>, Failure>>()?;
+    // Runlevels are links too, and more than "on" and "off".
+    if services.by_links() || !services.is_systemd() {
         paths.extend(links(plan, services).into_iter().map(|link| link.path));
+        for state in plan.stop.iter().chain([&plan.start]) {
+            paths.extend(services.runlevel_links(&state.name));
+        }
     }
     paths.sort();
     paths.dedup();
+    let mut directories: Vec<String> = paths
+        .iter()
+        .flat_map(|path| journal::missing_directories(tree, path))
+        .collect();
+    directories.sort();
+    directories.dedup();
     let mut files = Vec::new();
     for (number, path) in paths.iter().enumerate() {
-        files.push(journal::keep(tree, path, number)?);
+        files.push(journal::keep(tree, path, &backups, number)?);
     }
-    let service = |state: &super::services::State, new: bool| journal::Service {
-        name: state.name.clone(),
-        enabled: state.enabled,
-        active: state.active,
-        masked: state.masked,
-        new,
-    };
-    let mut list: Vec<_> = plan
-        .stop
-        .iter()
-        .map(|state| service(state, false))
+    let stop = plan.stop.iter().map(|state| recorded(state, false));
+    let start = plan.waits.iter().chain([&plan.start]);
+    let list = stop
+        .chain(start.map(|state| recorded(state, true)))
         .collect();
-    list.push(service(&plan.start, true));
     let mut packages = Vec::new();
     if !plan.installed
+        && args.to == To::Chrony
         && let Some(manager) = Manager::find()
     {
         for name in ["ntpsec", "ntp", "openntpd", "systemd-timesyncd"] {
@@ -185,13 +226,25 @@ fn begin(
     Ok(Journal {
         version: 1,
         state: State::Started,
-        started: crate::commands::now(),
+        started,
         from: plan.old.name.to_owned(),
         target: args.to.word().to_owned(),
         files,
         services: list,
         packages,
+        directories,
+        installed: (!plan.installed && args.to == To::Chrony).then(|| "chrony".to_owned()),
     })
+}
+
+fn recorded(state: &super::services::State, new: bool) -> journal::Service {
+    journal::Service {
+        name: state.name.clone(),
+        enabled: state.enabled,
+        active: state.active,
+        masked: state.masked,
+        new,
+    }
 }
 
 fn links(plan: &Plan, services: &Services<'_>) -> Vec<super::services::Link> {
@@ -200,29 +253,37 @@ fn links(plan: &Plan, services: &Services<'_>) -> Vec<super::services::Link> {
         .iter()
         .flat_map(|state| services.links_off(&state.name))
         .collect();
-    links.extend(services.links_on(&plan.start.name));
+    let planned = |path: &str| {
+        let file = plan.files.iter().find(|file| file.path == path)?;
+        Some(String::from_utf8_lossy(&file.content).into_owned())
+    };
+    for state in plan.waits.iter().chain([&plan.start]) {
+        links.extend(services.links_on(&state.name, &planned));
+    }
     links
 }
 
-/// The changes, one after the other. Gives the error bound of the synchronised clock, in seconds.
+/// The changes, one after the other. Gives the plan that was carried out (installing may have
+/// changed it) and the error bound of the synchronised clock, in seconds.
 fn steps(
     args: &Args,
     tree: &Tree,
     mut plan: Plan,
     services: &Services<'_>,
     journal: &mut Journal,
+    turn: &Turn,
     context: &Context,
-) -> Result<Option<f64>, Failure> {
-    if !plan.installed {
+) -> Result<(Plan, Option<f64>), Failure> {
+    if !plan.installed && args.to == To::Chrony {
         context.progress("installing chrony");
-        plan = install(args, tree, plan, services, journal)?;
+        plan = install(args, tree, plan, services, journal, turn)?;
     }
     if services.by_links() {
         write_files(tree, &plan)?;
         for link in links(&plan, services) {
             put_link(tree, &link)?;
         }
-        return Ok(None);
+        return Ok((plan, None));
     }
     for state in &plan.stop {
         if sys::service::find(tree.root(), &state.name).is_none() {
@@ -246,14 +307,18 @@ fn steps(
         services.unmask(name)?;
     }
     services.enable(name)?;
+    for state in &plan.waits {
+        services.enable(&state.name)?;
+    }
     if services.active(name) {
         services.stop(name)?;
     }
     services.start(name)?;
     if args.wait == 0 {
-        return Ok(None);
+        return Ok((plan, None));
     }
-    wait::synchronised(args.to, args.wait, context).map(Some)
+    let error_s = wait::synchronised(args.to, args.wait, context)?;
+    Ok((plan, Some(error_s)))
 }
 
 /// Installs the package without letting it start with its own configuration, and takes the
@@ -264,14 +329,20 @@ fn install(
     old: Plan,
     services: &Services<'_>,
     journal: &mut Journal,
+    turn: &Turn,
 ) -> Result<Plan, Failure> {
     let manager = Manager::find().ok_or_else(|| {
         Failure::new(ExitStatus::Unavailable, "no package manager is known here")
             .hint("install chrony by hand, then run this again")
     })?;
     let name = old.start.name.clone();
+    for (package, version) in &journal.packages {
+        // Best effort: where it cannot be had any more, a rollback says so before it begins.
+        let name = format!("{package}={version}");
+        let _ = manager.keep(&name, &turn.packages, &turn.log, &turn.lock);
+    }
     let _ = services.mask(&name);
-    let installed = manager.install("chrony");
+    let installed = manager.install("chrony", &turn.log, &turn.lock);
     services.unmask(&name)?;
     installed.map_err(|error| {
         Failure::new(ExitStatus::Unavailable, error.to_string()).hint(manager.command("chrony"))
@@ -283,21 +354,28 @@ fn install(
             "the old configuration went away while chrony was installed",
         ));
     };
+    let backups = journal::backups(tree, &crate::commands::now());
     for file in &plan.files {
         let number = journal.files.len();
-        let fresh = journal::keep(tree, &file.path, number)?;
-        match journal
-            .files
-            .iter_mut()
-            .find(|saved| saved.path == file.path)
-        {
+        let place = tree.leads_to(&file.path)?;
+        let fresh = journal::keep(tree, &place, &backups, number)?;
+        match journal.files.iter_mut().find(|saved| saved.path == place) {
             Some(saved) if saved.was == journal::Was::Absent => *saved = fresh,
             Some(_) => {}
             None => journal.files.push(fresh),
         }
     }
+    for state in &plan.waits {
+        if !journal
+            .services
+            .iter()
+            .any(|known| known.name == state.name)
+        {
+            journal.services.insert(0, recorded(state, true));
+        }
+    }
     journal::save(tree, journal)?;
-    check(args, tree, &plan.conversion.conf)?;
+    check(args, tree, &plan)?;
     Ok(Plan {
         stop: old.stop,
         ..plan
@@ -333,9 +411,9 @@ fn nobody_else(args: &Args) -> Result<(), Failure> {
 
 fn write_files(tree: &Tree, plan: &Plan) -> Result<(), Failure> {
     for file in &plan.files {
-        let place = tree.real(&file.path)?;
+        let place = sys::files::under(tree.root(), Path::new(&tree.leads_to(&file.path)?));
         sys::files::make_parents(&place)?;
-        sys::files::replace(&place, file.content.as_bytes(), file.mode)?;
+        sys::files::replace(&place, &file.content, file.mode)?;
         if let Some(group) = file.group {
             sys::owner::set_group(&place, group)?;
         }

@@ -2,6 +2,7 @@
 //! ntp.conf with what it includes, keys, drift, step-tickers, the service's options.
 
 use super::Kind;
+use super::options;
 use super::tree::Tree;
 use crate::conf::convert::Conversion;
 use crate::conf::convert::command_line;
@@ -68,23 +69,6 @@ const CONFS: &[(&str, Dialect)] = &[
     ("/etc/ntp.conf", Dialect::Classic),
 ];
 
-/// Files that set the options of the service, and the variable.
-const OPTIONS: &[(&str, &str)] = &[
-    ("/etc/default/ntpsec", "NTPD_OPTS"),
-    ("/etc/default/ntp", "NTPD_OPTS"),
-    ("/etc/sysconfig/ntpd", "OPTIONS"),
-    ("/etc/sysconfig/ntp", "NTPD_OPTIONS"),
-    ("/etc/conf.d/ntpd", "NTPD_OPTS"),
-];
-
-/// Units of ntpd, for options that stand in them.
-const UNITS: &[&str] = &[
-    "/etc/systemd/system/ntpsec.service",
-    "/etc/systemd/system/ntpd.service",
-    "/etc/systemd/system/ntp.service",
-    "/usr/lib/systemd/system/ntpd.service",
-];
-
 /// Configurations that DHCP scripts write from ntp.conf.
 const DHCP: &[&str] = &[
     "/run/ntpsec/ntp.conf.dhcp",
@@ -149,7 +133,7 @@ pub(super) fn from_machine(tree: &Tree, kind: Option<Kind>) -> Result<Option<Old
     if let Some(path) = open {
         return open_ntpd(tree, path).map(Some);
     }
-    let command_lines = command_lines(tree);
+    let command_lines = options::command_lines(tree);
     let given = command_line::file_option(&command_lines, "-c");
     let found = CONFS.iter().find(|(path, _)| tree.has(path));
     let (path, known) = match (&given, found) {
@@ -161,9 +145,12 @@ pub(super) fn from_machine(tree: &Tree, kind: Option<Kind>) -> Result<Option<Old
     let conf = load(tree, path, dialect)?;
     let mut input = Input::new(conf);
     companions(tree, path, &mut input, &command_lines);
-    input.command_lines = command_lines;
     input.step_tickers =
         read_companion(tree, "/etc/ntp/step-tickers", path).filter(|file| file.content.is_ok());
+    input.ignore_dhcp = options::ignore_dhcp(tree);
+    let known = command_lines.iter().chain(&input.ignore_dhcp);
+    input.variables = options::variables(tree, &known.cloned().collect::<Vec<_>>());
+    input.command_lines = command_lines;
     input.dhcp = dhcp(tree, &input, dialect);
     Ok(Some(Old {
         name: name(dialect),
@@ -302,94 +289,9 @@ fn read_companion(tree: &Tree, path: &str, conf: &str) -> Option<Companion> {
     result
 }
 
-/// The options of the service, file by file; in each the last assignment counts.
-fn command_lines(tree: &Tree) -> Vec<CommandLine> {
-    let mut found = Vec::new();
-    for path in UNITS {
-        let Some(text) = tree.text(path) else {
-            continue;
-        };
-        let line = (1..)
-            .zip(text.lines())
-            .filter(|(_, line)| line.trim_start().starts_with("ExecStart="))
-            .last();
-        if let Some((number, line)) = line {
-            let words: Vec<String> =
-                shell_words(line.split_once('=').map_or("", |(_, value)| value));
-            let program = words
-                .first()
-                .and_then(|word| word.rsplit('/').next())
-                .unwrap_or("");
-            if program == "ntpd" && words.len() > 1 {
-                found.push(CommandLine {
-                    path: (*path).to_owned(),
-                    line: number,
-                    text: line.trim().to_owned(),
-                    words: words
-                        .into_iter()
-                        .skip(1)
-                        .filter(|word| !word.starts_with('$'))
-                        .collect(),
-                });
-            }
-        }
-    }
-    for (path, variable) in OPTIONS {
-        let Some(text) = tree.text(path) else {
-            continue;
-        };
-        let assignment = (1..).zip(text.lines()).filter_map(|(number, line)| {
-            let (name, value) = line.trim().split_once('=')?;
-            (name == *variable).then(|| (number, line, value.to_owned()))
-        });
-        if let Some((number, line, value)) = assignment.last() {
-            let words = shell_words(&value)
-                .iter()
-                .flat_map(|word| shell_words(word))
-                .collect();
-            found.push(CommandLine {
-                path: (*path).to_owned(),
-                line: number,
-                text: line.trim().to_owned(),
-                words,
-            });
-        }
-    }
-    found
-}
-
-/// Words of a shell assignment; quotes group, nothing is expanded.
-fn shell_words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    for c in text.chars() {
-        match (c, quote) {
-            ('#', None) if word.is_none() => break,
-            ('"' | '\'', None) => {
-                quote = Some(c);
-                word.get_or_insert_with(String::new);
-            }
-            (c, Some(open)) if c == open => quote = None,
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_with(String::new).push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 /// Servers that DHCP gave and ntp.conf does not name.
 fn dhcp(tree: &Tree, input: &Input, dialect: Dialect) -> Vec<String> {
-    let ignored = ["/etc/default/ntpsec", "/etc/default/ntp"]
-        .iter()
-        .any(|path| {
-            tree.text(path).is_some_and(|text| {
-                text.lines().any(|line| {
-                    line.trim_start().starts_with("IGNORE_DHCP=") && line.contains("yes")
-                })
-            })
-        });
+    let ignored = input.ignore_dhcp.is_some();
     let Some(path) = tree.first(DHCP).filter(|_| !ignored) else {
         return Vec::new();
     };
@@ -407,19 +309,4 @@ fn dhcp(tree: &Tree, input: &Input, dialect: Dialect) -> Vec<String> {
         .into_iter()
         .filter(|host| !own.contains(host))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shell_words_are_grouped_by_quotes() {
-        assert_eq!(shell_words("\"-g -N\" # x"), ["-g -N"]);
-        assert_eq!(
-            shell_words("-u 'ntp:ntp' a\"b c\"d"),
-            ["-u", "ntp:ntp", "ab cd"]
-        );
-        assert!(shell_words("").is_empty());
-    }
 }

@@ -2,9 +2,11 @@
 //! change. Whatever happens later, [`super::undo`] can put it back from here.
 
 use super::tree::Tree;
+use crate::commands::Context;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::sys;
+use crate::sys::lock::Lock;
 use serde::Deserialize;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -44,6 +46,12 @@ pub(super) struct Journal {
     /// Packages that the old daemon came in, with versions, where installing the new one may
     /// remove them.
     pub(super) packages: Vec<(String, String)>,
+    /// Directories above these files that were not there, the outermost first.
+    #[serde(default)]
+    pub(super) directories: Vec<String>,
+    /// The package that was installed for the new daemon.
+    #[serde(default)]
+    pub(super) installed: Option<String>,
 }
 
 /// A place in the file system as it was.
@@ -63,7 +71,7 @@ pub(super) enum Was {
     Absent,
     /// A symbolic link to this.
     Link(String),
-    /// A file; its content is in the journal's directory under this name.
+    /// A file; its content is in the journal's directory under this name (`TIME/NUMBER-NAME`).
     File(String),
 }
 
@@ -82,13 +90,60 @@ pub(super) struct Service {
     pub(super) new: bool,
 }
 
+/// Where the package manager's output goes.
+const LOG: &str = "install.log";
+/// Where packages are kept that installing the new daemon removes.
+const PACKAGES: &str = "packages";
+/// Seconds to wait for another run, or for the package manager of one that was killed.
+const LOCK_LIMIT_S: f64 = 600.0;
+
+/// The right to change this machine or image: one run at a time has it, and the package manager of
+/// a run that was killed keeps it until it ends.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// What a child is given.
+    pub(super) lock: Lock,
+    /// Where a package manager prints.
+    pub(super) log: PathBuf,
+    /// A directory for package files.
+    pub(super) packages: PathBuf,
+}
+
+/// Waits for the turn.
+pub(super) fn turn(tree: &Tree, context: &Context) -> Result<Turn, Failure> {
+    let place = tree.real(&format!("{DIR}/lock"))?;
+    let log = tree.real(&format!("{DIR}/{LOG}"))?;
+    let packages = tree.real(&format!("{DIR}/{PACKAGES}"))?;
+    sys::files::make_parents(&packages.join("file"))?;
+    let deadline = sys::clock::monotonic().plus_seconds(LOCK_LIMIT_S);
+    loop {
+        if let Some(lock) = sys::lock::take(&place)? {
+            context.progress_done();
+            return Ok(Turn {
+                lock,
+                log,
+                packages,
+            });
+        }
+        if sys::clock::monotonic() >= deadline {
+            let text = "another migrate-ntpd, or the package manager that an interrupted one started, is still running";
+            return Err(Failure::new(ExitStatus::Unavailable, text)
+                .hint(format!("see which: fuser -v {}", place.display()))
+                .target(place.display().to_string()));
+        }
+        context.progress("waiting for another run, or the package manager of an interrupted one");
+        sys::clock::sleep(0.1);
+    }
+}
+
 fn path() -> String {
     format!("{DIR}/journal.json")
 }
 
 /// The journal of an earlier run, if there is one.
 pub(super) fn load(tree: &Tree) -> Result<Option<Journal>, Failure> {
-    let Some(bytes) = tree.content(&path())? else {
+    let read = tree.content(&path());
+    let Some(bytes) = read.map_err(|failure| failure.hint("sudo clockbox migrate-ntpd"))? else {
         return Ok(None);
     };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
@@ -104,11 +159,31 @@ pub(super) fn save(tree: &Tree, journal: &Journal) -> Result<(), Failure> {
         .map_err(|error| Failure::new(ExitStatus::Software, format!("journal: {error}")))?;
     let place = tree.real(&path())?;
     sys::files::make_parents(&place)?;
-    Ok(sys::files::replace(&place, &text, 0o600)?)
+    // It holds names and states, no content.
+    Ok(sys::files::replace(&place, &text, 0o644)?)
 }
 
-/// Copies what stands in a place into the journal's directory.
-pub(super) fn keep(tree: &Tree, path: &str, number: usize) -> Result<Saved, Failure> {
+/// A directory of the journal's for the old files of one run, named by the time; none of an earlier
+/// run is ever written over.
+pub(super) fn backups(tree: &Tree, started: &str) -> String {
+    let stamp: String = started
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric())
+        .collect();
+    let numbered = (1..).map(|number| format!("{stamp}-{number}"));
+    std::iter::once(stamp.clone())
+        .chain(numbered)
+        .find(|name| !tree.has(&format!("{DIR}/{name}")))
+        .unwrap_or(stamp)
+}
+
+/// Copies what stands in a place into a directory of [`backups`].
+pub(super) fn keep(
+    tree: &Tree,
+    path: &str,
+    backups: &str,
+    number: usize,
+) -> Result<Saved, Failure> {
     let place = if tree.is_live() {
         PathBuf::from(path)
     } else {
@@ -117,7 +192,10 @@ pub(super) fn keep(tree: &Tree, path: &str, number: usize) -> Result<Saved, Fail
     let was = if let Some(target) = sys::files::link_target(&place) {
         Was::Link(target.display().to_string())
     } else if sys::files::exists(&place) {
-        let name = format!("{number}-{}", path.rsplit('/').next().unwrap_or("file"));
+        let name = format!(
+            "{backups}/{number}-{}",
+            path.rsplit('/').next().unwrap_or("file")
+        );
         let copy = tree.real(&format!("{DIR}/{name}"))?;
         sys::files::make_parents(&copy)?;
         let content = sys::files::read(&place, 64 << 20)?;
@@ -131,6 +209,15 @@ pub(super) fn keep(tree: &Tree, path: &str, number: usize) -> Result<Saved, Fail
         path: path.to_owned(),
         was,
     })
+}
+
+/// The directories above a place that are not there, the outermost first.
+pub(super) fn missing_directories(tree: &Tree, path: &str) -> Vec<String> {
+    let above = std::path::Path::new(path).ancestors().skip(1);
+    let missing = above.map(|dir| dir.display().to_string());
+    let mut missing: Vec<String> = missing.take_while(|dir| !tree.has(dir)).collect();
+    missing.reverse();
+    missing
 }
 
 /// Where the old content of a saved file is.

@@ -2,7 +2,6 @@
 
 use super::Args;
 use super::apply;
-use super::gather::Source;
 use super::journal;
 use super::journal::Journal;
 use super::journal::State;
@@ -10,6 +9,8 @@ use super::plan;
 use super::plan::Plan;
 use super::present;
 use super::services::Services;
+use super::target;
+use super::target::To;
 use super::tree::Tree;
 use super::undo;
 use crate::commands::Context;
@@ -22,39 +23,22 @@ use crate::report::migrate_ntpd::MigrateReport;
 use crate::report::migrate_ntpd::Result as Outcome;
 use crate::report::migrate_ntpd::ServiceChange;
 use crate::sys;
+use crate::sys::package::Manager;
 
 /// Migrates, or says what it would do.
 pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<MigrateReport, Failure> {
     if !args.dry_run {
         privileged(tree)?;
     }
-    let mut known = journal::load(tree)?;
-    let mut before = Vec::new();
-    if let Some(journal) = known
-        .as_ref()
-        .filter(|journal| journal.state == State::Started)
-    {
-        let text = format!("A run of {} was interrupted", journal.started);
-        if args.dry_run {
-            before.push(Finding::warning(format!(
-                "{text}; the next one undoes it first"
-            )));
-        } else {
-            let undone = undo::undo(tree, journal)?;
-            if let Some(failure) = undone.failed.first() {
-                return Err(failure.clone());
-            }
-            before.push(Finding::info(format!("{text}: it was undone first")));
-            known = journal::load(tree)?;
-        }
-    }
+    let (known, before) = earlier(args, tree, context)?;
     let Some(plan) = plan::make(args, tree, None)? else {
         return nothing_here(args, tree, known.as_ref());
     };
     let mut report = shown(args, tree, &plan);
     report.findings.splice(0..0, before);
-    if already(tree, &plan) {
-        let done = known.is_some_and(|journal| journal.state == State::Done);
+    let other = other_in_use(&plan);
+    if other.is_some() || already(tree, &plan) {
+        let done = known.is_some_and(|journal| journal.state == State::Done) && other.is_none();
         let same = report
             .files
             .iter()
@@ -62,7 +46,7 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
         if !done && !same {
             let text = format!(
                 "{} is in use here and no service of ntpd is left: {} was not converted",
-                args.to.word(),
+                other.unwrap_or(args.to.word()),
                 plan.old.conf
             );
             let next = format!(
@@ -91,20 +75,63 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
     }
     report.changes = true;
     if args.dry_run {
+        report.findings.extend(provisional(args, &plan));
         return Ok(report);
     }
     if report.summary.lost > 0 && !args.accept_losses {
+        report.findings.extend(provisional(args, &plan));
         report.result = Outcome::Held;
         report.changes = false;
         return Ok(report);
     }
     apply::ready(args, tree, &plan)?;
-    apply::apply(args, tree, plan, report, context)
+    let turn = journal::turn(tree, context)?;
+    if journal::load(tree)? != known {
+        let text = "another migrate-ntpd changed this machine meanwhile; nothing was changed";
+        return Err(Failure::new(ExitStatus::Unavailable, text)
+            .hint("see what is left to do: clockbox migrate-ntpd --dry-run"));
+    }
+    apply::apply(args, tree, plan, report, &turn, context)
+}
+
+/// The journal of an earlier run, and what there is to say of it: one that was interrupted is
+/// undone first.
+fn earlier(
+    args: &Args,
+    tree: &Tree,
+    context: &Context,
+) -> Result<(Option<Journal>, Vec<Finding>), Failure> {
+    let interrupted = |known: Option<Journal>| known.filter(|known| known.state == State::Started);
+    let known = journal::load(tree)?;
+    let Some(journal) = interrupted(known.clone()) else {
+        return Ok((known, Vec::new()));
+    };
+    let text = format!("A run of {} was interrupted", journal.started);
+    if args.dry_run {
+        let finding = Finding::warning(format!("{text}; the next one undoes it first"));
+        return Ok((known, vec![finding]));
+    }
+    let turn = journal::turn(tree, context)?;
+    // It may have been a run that was still at work, and has ended by now.
+    let known = journal::load(tree)?;
+    let Some(journal) = interrupted(known.clone()) else {
+        return Ok((known, Vec::new()));
+    };
+    let undone = undo::undo(tree, &journal, &turn)?;
+    if let Some(failure) = undone.failed.first() {
+        return Err(failure.clone());
+    }
+    let finding = Finding::info(format!("{text}: it was undone first"));
+    Ok((journal::load(tree)?, vec![finding]))
 }
 
 /// Undoes a finished or an interrupted migration.
-pub(super) fn roll_back(args: &Args, tree: &Tree) -> Result<MigrateReport, Failure> {
-    let Some(journal) = journal::load(tree)? else {
+pub(super) fn roll_back(
+    args: &Args,
+    tree: &Tree,
+    context: &Context,
+) -> Result<MigrateReport, Failure> {
+    let Some(mut journal) = journal::load(tree)? else {
         return Err(Failure::new(
             ExitStatus::NoInput,
             format!("{}: there is no migration to undo", journal::DIR),
@@ -134,15 +161,38 @@ pub(super) fn roll_back(args: &Args, tree: &Tree) -> Result<MigrateReport, Failu
                 diff: None,
             });
         }
+        for service in &journal.services {
+            report.services.push(undo::as_before(service));
+        }
         return Ok(report);
     }
     privileged(tree)?;
-    let undone = undo::undo(tree, &journal)?;
+    let turn = journal::turn(tree, context)?;
+    if let Some(now) = journal::load(tree)? {
+        journal = now;
+    }
+    if tree.is_live() && journal.state == State::Done {
+        undo::ready(&journal, &turn)?;
+    }
+    let undone = undo::undo(tree, &journal, &turn)?;
     if let Some(failure) = undone.failed.first() {
         return Err(failure.clone());
     }
     report.files = undone.files;
     report.services = undone.services;
+    if let Some(package) = journal
+        .installed
+        .as_ref()
+        .filter(|_| target::is_installed(tree))
+    {
+        let text = format!("The package {package} stays installed, its service as it was");
+        let command = Manager::find().map(|manager| manager.removal(package));
+        let finding = Finding::info(text);
+        report.findings.push(match command {
+            Some(command) => finding.next(format!("if it is not wanted: {command}")),
+            None => finding,
+        });
+    }
     Ok(report)
 }
 
@@ -211,10 +261,10 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
         plan.target.version,
         &plan.conversion,
         Outcome::Planned,
+        args.accept_losses,
     );
     report.dry = args.dry_run;
     report.diffs = args.diff;
-    report.accepted = args.accept_losses;
     for file in &plan.files {
         let old = tree.content(&file.path).ok().flatten();
         report.files.push(present::file(
@@ -224,8 +274,12 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
             file.secret,
         ));
     }
-    if !plan.installed {
+    if !plan.installed && args.to == To::Chrony {
         report.packages.push("chrony".to_owned());
+    }
+    if args.to == To::Clockbox && sys::owner::group(tree.root(), &["_clockbox"]).is_none() {
+        let text = "There is no user _clockbox: the daemon keeps running as root, within the limits of its service";
+        report.findings.push(Finding::info(text).next("useradd --system --user-group --home-dir /var/lib/clockbox --shell /usr/sbin/nologin _clockbox"));
     }
     let change = |state: &super::services::State, action: &str| ServiceChange {
         name: state.name.clone(),
@@ -242,6 +296,9 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
     report
         .services
         .extend(plan.stop.iter().map(|state| change(state, off)));
+    report
+        .services
+        .extend(plan.waits.iter().map(|state| change(state, "enable")));
     let right = plan.start.enabled && (plan.start.active || links);
     if !right
         || report
@@ -252,16 +309,29 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
         let on = if right { "restart" } else { on };
         report.services.push(change(&plan.start, on));
     }
-    if let Source::Ntp(input) = &plan.old.source
-        && !input.dhcp.is_empty()
-    {
-        let text = format!(
-            "DHCP gave {}, which ntp.conf does not name: the new daemon takes servers of DHCP from its sourcedir",
-            input.dhcp.join(", ")
-        );
-        report.findings.push(Finding::info(text));
-    }
     report
+}
+
+/// What a plan for a chrony that is not there yet depends on.
+fn provisional(args: &Args, plan: &Plan) -> Option<Finding> {
+    let version = plan.target.version;
+    let text = format!(
+        "chrony is not installed yet, so this is the plan for version {version}; it is made again for the version that is installed"
+    );
+    (!plan.installed && args.to == To::Chrony).then(|| Finding::info(text))
+}
+
+/// A third daemon that is in use instead of any ntpd: its configuration is the one that counts
+/// here, and must not be replaced by that of an ntpd that lies about.
+fn other_in_use(plan: &Plan) -> Option<&'static str> {
+    let newer = |name: &str| {
+        ["chrony", "chronyd", "clockbox", "clockbox-serve"]
+            .into_iter()
+            .find(|known| *known == name)
+    };
+    let mut found = plan.stop.iter().map(|state| newer(&state.name));
+    let first = found.next()??;
+    found.all(|name| name.is_some()).then_some(first)
 }
 
 /// Whether there is nothing to leave: no old service runs or would start, and the new one does. A

@@ -8,6 +8,8 @@ mod gather;
 mod journal;
 mod live;
 mod offline;
+mod options;
+mod own;
 mod plan;
 mod present;
 mod services;
@@ -75,7 +77,7 @@ pub struct Args {
     /// Read ntp.conf as this daemon does
     #[arg(long, value_enum, value_name = "DAEMON", help_heading = "Conversion")]
     dialect: Option<Kind>,
-    /// Install the package of the new daemon if it is missing
+    /// Install the new daemon if it is missing: chrony's package, or this program
     #[arg(long)]
     install: bool,
     /// Seconds to wait until the new daemon has selected a source; 0 does not wait
@@ -151,6 +153,14 @@ impl Command for Args {
                 "Convert an image",
                 "clockbox migrate-ntpd --root /mnt/image",
             ),
+            (
+                "Move to clockbox's own daemon, and install this program as /usr/local/sbin/clockbox",
+                "clockbox migrate-ntpd --to clockbox --install",
+            ),
+            (
+                "A task of Ansible",
+                "- command: clockbox migrate-ntpd --install --json\n  register: migration\n  changed_when: (migration.stdout | from_json).changed\n  failed_when: not (migration.stdout | from_json).ok",
+            ),
         ],
         files: &[
             (
@@ -167,8 +177,33 @@ impl Command for Args {
                 "the new configuration, with chrony.keys beside it",
             ),
             (
-                "/var/lib/clockbox/migrate-ntpd/",
-                "the journal and the old files, for --rollback",
+                "/etc/clockbox/clockbox.conf",
+                "the new configuration with --to clockbox, with clockbox.keys beside it",
+            ),
+            (
+                "/etc/systemd/system/clockbox.service, clockbox-serve.service; /etc/init.d/clockbox",
+                "the service of --to clockbox, where no package brought one",
+            ),
+            (
+                "/var/lib/clockbox/migrate-ntpd/journal.json",
+                "how everything was, for --rollback and after an interruption",
+            ),
+            (
+                "/var/lib/clockbox/migrate-ntpd/TIME/",
+                "the old files of the run that began then; none is ever written over",
+            ),
+            (
+                "/var/lib/clockbox/migrate-ntpd/packages/",
+                "copies of packages that installing the new daemon removed, for --rollback",
+            ),
+            (
+                "/var/lib/clockbox/migrate-ntpd/install.log",
+                "what the package manager printed",
+            ),
+            (
+                "/var/lib/clockbox/migrate-ntpd/lock",
+                "held while a run changes something, and by its package manager until that ends, \
+                 even if the run was killed",
             ),
         ],
         sections: &[
@@ -189,10 +224,22 @@ impl Command for Args {
                  command port is opened to others only with --remote-monitoring.",
             ),
             (
+                "TARGETS",
+                "chrony: the result is read by chronyd -p, and holds no word that the installed \
+                 version does not know. clockbox: the same configuration in /etc/clockbox, read by \
+                 the daemon's own parser; a line that this daemon does not follow counts as lost. \
+                 Where clients are to be answered the service is clockbox-serve, else clockbox. A \
+                 service cannot start a program in somebody's home, so the program must stand in \
+                 /usr/sbin, /usr/bin, /usr/local/sbin or /usr/local/bin; --install puts it into \
+                 /usr/local/sbin.",
+            ),
+            (
                 "IF IT FAILS",
                 "Everything is written down before the first change. If a step fails, or no source \
                  is selected within --wait seconds, files, services and packages are put back. A \
-                 run that was killed is undone by the next one.",
+                 run that was killed is undone by the next one. One run changes a machine at a \
+                 time: another waits up to ten minutes for it, and for the package manager of one \
+                 that was killed.",
             ),
         ],
         statuses: &[
@@ -207,13 +254,14 @@ impl Command for Args {
             ),
             (
                 ExitStatus::Unavailable,
-                "the new daemon is not installed, did not start or selected no source; then \
-                 everything was put back",
+                "the new daemon is not installed, did not start or selected no source; what was \
+                 changed was put back",
             ),
         ],
         see_also: &[
             "clockbox(1)",
             "clockbox-sync(1)",
+            "clockbox-serve(1)",
             "chrony.conf(5)",
             "ntp.conf(5)",
         ],
@@ -223,7 +271,7 @@ impl Command for Args {
         let tree = self.tree()?;
         match (&self.from, &self.output) {
             (Some(from), Some(output)) => offline::run(self, &tree, from, output),
-            _ if self.rollback => live::roll_back(self, &tree),
+            _ if self.rollback => live::roll_back(self, &tree, context),
             _ => live::run(self, &tree, context),
         }
     }

@@ -2,9 +2,11 @@
 
 use super::Args;
 use super::gather;
+use super::own;
 use super::present;
 use super::refused;
 use super::target;
+use super::target::To;
 use super::tree::Tree;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
@@ -25,7 +27,10 @@ pub(super) fn run(
     let path = from.display().to_string();
     let old = gather::from_file(tree, &path, args.dialect)?;
     let target = target::target(tree, args.to, args.chrony_version, true);
-    let conversion = old.convert(&target, args.policy());
+    let mut conversion = old.convert(&target, args.policy());
+    if args.to == To::Clockbox {
+        own::account(&mut conversion, &target);
+    }
     let refusal = refused(&conversion, &path)?;
     let mut report = present::report(
         old.name,
@@ -33,8 +38,8 @@ pub(super) fn run(
         target.version,
         &conversion,
         Outcome::Converted,
+        args.accept_losses,
     );
-    report.accepted = args.accept_losses;
     if let Some(finding) = refusal {
         report.result = Outcome::Refused;
         report.findings.insert(0, finding);
@@ -53,7 +58,7 @@ pub(super) fn run(
         let file = present::file(
             &place.display().to_string(),
             old.as_deref(),
-            content,
+            content.as_bytes(),
             name == "chrony.keys",
         );
         if file.action != FileAction::Unchanged && !args.dry_run {

@@ -4,6 +4,7 @@ use super::Args;
 use super::gather;
 use super::gather::Old;
 use super::gather::Source;
+use super::own;
 use super::services::Services;
 use super::services::State;
 use super::target;
@@ -13,12 +14,8 @@ use crate::conf::convert::Conversion;
 use crate::conf::convert::input::Input;
 use crate::conf::convert::input::Target;
 use crate::conf::convert::names_to_resolve;
-use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::sys;
-
-/// Where clockbox's own unit is put.
-const UNIT: &str = "/etc/systemd/system/clockbox.service";
 
 /// A file as it is to be.
 #[derive(Clone, Debug)]
@@ -26,13 +23,26 @@ pub(super) struct Wanted {
     /// The path inside the root.
     pub(super) path: String,
     /// Its content.
-    pub(super) content: String,
+    pub(super) content: Vec<u8>,
     /// Its mode, if it is new.
     pub(super) mode: u32,
     /// Its group, if it is to have one.
     pub(super) group: Option<u32>,
     /// Its content is not shown.
     pub(super) secret: bool,
+}
+
+impl Wanted {
+    /// A file that everybody may read.
+    pub(super) fn new(path: &str, content: Vec<u8>) -> Self {
+        Self {
+            path: path.to_owned(),
+            content,
+            mode: 0o644,
+            group: None,
+            secret: false,
+        }
+    }
 }
 
 /// The whole plan.
@@ -50,6 +60,9 @@ pub(super) struct Plan {
     pub(super) stop: Vec<State>,
     /// The service to start, as it is.
     pub(super) start: State,
+    /// Services that wait at boot until the clock is right, to be enabled because those of ntpd
+    /// were.
+    pub(super) waits: Vec<State>,
     /// The target's program is there.
     pub(super) installed: bool,
     /// The new daemon never ran here: it does not know the frequency.
@@ -70,16 +83,17 @@ pub(super) fn make(args: &Args, tree: &Tree, fresh: Option<bool>) -> Result<Opti
         look_up(input);
     }
     let target = target::target(tree, args.to, args.chrony_version, false);
-    let conversion = old.convert(&target, args.policy());
+    let mut conversion = old.convert(&target, args.policy());
     if args.to == To::Clockbox {
-        not_yet(args, tree, conversion.serving.serve)?;
+        own::account(&mut conversion, &target);
     }
     let services = Services::new(tree);
-    let start = new_service(&services, args.to, &target);
+    let start = new_service(&services, args.to, &target, conversion.serving.serve);
     let stop = old_services(&services, &start.name);
+    let waits = waits(&services, args.to, &stop);
     let installed = match args.to {
         To::Chrony => target::is_installed(tree),
-        To::Clockbox => true,
+        To::Clockbox => own::is_installed(tree),
     };
     let fresh = fresh.unwrap_or(!installed || !start.enabled && !start.active);
     let mut plan = Plan {
@@ -90,44 +104,22 @@ pub(super) fn make(args: &Args, tree: &Tree, fresh: Option<bool>) -> Result<Opti
         files: Vec::new(),
         stop,
         start,
+        waits,
         installed,
     };
     plan.files = files(args, tree, &plan)?;
     Ok(Some(plan))
 }
 
-/// What clockbox's own daemon cannot do yet is refused before anything is touched.
-fn not_yet(args: &Args, tree: &Tree, serving: bool) -> Result<(), Failure> {
-    let refuse = |why: &str, next: &str| {
-        Err(Failure::new(
-            ExitStatus::Unavailable,
-            format!("--to clockbox: {why}; nothing was changed"),
-        )
-        .hint(next))
-    };
-    if serving {
-        return refuse(
-            "the old configuration serves clients, which clockbox's own daemon does not do yet",
-            "migrate to chrony: leave --to clockbox out; or without clients: --no-serve",
-        );
-    }
-    if tree.is_live() && !args.dry_run {
-        return refuse(
-            "its daemon cannot be asked yet whether it is synchronised, so that the migration could not be proved",
-            "migrate to chrony: leave --to clockbox out; or only convert: --from FILE --output DIR",
-        );
-    }
-    Ok(())
-}
-
 /// The service of the new daemon, by the name that the distribution has or would give it.
-fn new_service(services: &Services<'_>, to: To, target: &Target) -> State {
+fn new_service(services: &Services<'_>, to: To, target: &Target, serving: bool) -> State {
+    let own = own::service(services.manager(), serving);
     let names: &[&str] = match to {
         To::Chrony => &["chrony", "chronyd"],
-        To::Clockbox => &["clockbox"],
+        To::Clockbox => &[own],
     };
     let guess = match to {
-        To::Clockbox => "clockbox",
+        To::Clockbox => own,
         To::Chrony if target.layout.conf.starts_with("/etc/chrony/") => "chrony",
         To::Chrony => "chronyd",
     };
@@ -143,10 +135,25 @@ fn new_service(services: &Services<'_>, to: To, target: &Target) -> State {
         })
 }
 
+/// `ntp-wait` was enabled: then `chrony-wait` is, where there is one.
+fn waits(services: &Services<'_>, to: To, stop: &[State]) -> Vec<State> {
+    let waited = |state: &State| state.enabled && state.name.ends_with("-wait");
+    let name = match to {
+        To::Chrony => "chrony-wait",
+        To::Clockbox => "clockbox-wait",
+    };
+    if !stop.iter().any(waited) {
+        return Vec::new();
+    }
+    let mut found = services.states(&[name]);
+    found.retain(|state| !state.masked && !state.enabled);
+    found
+}
+
 /// Every time service that runs, is started at boot, or could be, apart from the new one.
 fn old_services(services: &Services<'_>, new: &str) -> Vec<State> {
     let mut names = super::services::OLD.to_vec();
-    names.extend(["chrony", "chronyd", "clockbox"]);
+    names.extend(["chrony", "chronyd", "clockbox", "clockbox-serve"]);
     services
         .states(&names)
         .into_iter()
@@ -156,18 +163,12 @@ fn old_services(services: &Services<'_>, new: &str) -> Vec<State> {
 
 fn files(args: &Args, tree: &Tree, plan: &Plan) -> Result<Vec<Wanted>, Failure> {
     let layout = &plan.target.layout;
-    let plain = |path: &str, content: &str| Wanted {
-        path: path.to_owned(),
-        content: content.to_owned(),
-        mode: 0o644,
-        group: None,
-        secret: false,
-    };
+    let plain = |path: &str, content: &str| Wanted::new(path, content.as_bytes().to_vec());
     let mut files = vec![plain(&layout.conf, &plan.conversion.conf)];
     if let Some(keys) = &plan.conversion.keys {
         let groups: &[&str] = match args.to {
             To::Chrony => &["_chrony", "chrony"],
-            To::Clockbox => &["clockbox"],
+            To::Clockbox => &["_clockbox", "clockbox"],
         };
         files.push(Wanted {
             mode: 0o640,
@@ -180,42 +181,11 @@ fn files(args: &Args, tree: &Tree, plan: &Plan) -> Result<Vec<Wanted>, Failure> 
     if let Some(drift) = plan.conversion.drift.as_ref().filter(|_| plan.fresh) {
         files.push(plain(&layout.drift, drift));
     }
-    if args.to == To::Clockbox && sys::service::find(tree.root(), "clockbox").is_none() {
-        files.push(plain(UNIT, &unit(tree, layout.conf.as_str())?));
+    if args.to == To::Clockbox {
+        let manager = Services::new(tree).manager();
+        files.extend(own::files(tree, manager, plan.conversion.serving.serve)?);
     }
     Ok(files)
-}
-
-/// A unit for clockbox's own daemon, where no package brought one.
-fn unit(tree: &Tree, conf: &str) -> Result<String, Failure> {
-    let installed = [
-        "/usr/sbin/clockbox",
-        "/usr/bin/clockbox",
-        "/usr/local/bin/clockbox",
-        "/usr/local/sbin/clockbox",
-    ];
-    let program = match tree.first(&installed) {
-        Some(path) => path.to_owned(),
-        None => sys::host::program()?.display().to_string(),
-    };
-    Ok(format!(
-        "[Unit]\n\
-         Description=clockbox time daemon\n\
-         After=network.target nss-lookup.target\n\
-         Wants=time-sync.target\n\
-         Before=time-sync.target\n\
-         Conflicts=chrony.service chronyd.service ntp.service ntpd.service ntpsec.service openntpd.service systemd-timesyncd.service\n\
-         \n\
-         [Service]\n\
-         ExecStart={program} sync --daemon --config {conf}\n\
-         RuntimeDirectory=clockbox\n\
-         StateDirectory=clockbox\n\
-         LogsDirectory=clockbox\n\
-         Restart=on-failure\n\
-         \n\
-         [Install]\n\
-         WantedBy=multi-user.target\n"
-    ))
 }
 
 /// Seconds for all names of `restrict` lines together.

@@ -22,26 +22,29 @@ pub(super) fn report(
     version: Version,
     conversion: &Conversion,
     result: Result,
+    accepted: bool,
 ) -> MigrateReport {
     let lines: Vec<Line> = conversion.records.iter().map(line).collect();
-    let count = |verdict: Verdict| lines.iter().filter(|line| line.verdict == verdict).count();
-    let summary = Summary {
-        kept: count(Verdict::Kept),
-        changed: count(Verdict::Changed),
-        dropped: count(Verdict::Dropped),
-        lost: lines.iter().filter(|line| line.matters).count(),
-    };
+    let summary = summary(&lines);
     let mut findings: Vec<Finding> = conversion
         .warnings
         .iter()
         .map(|text| Finding::warning(sentence(text)))
         .collect();
     if summary.lost > 0 {
-        let text = format!(
-            "{} lines lose something that may be missed; each says what",
-            summary.lost
-        );
-        findings.push(Finding::warning(text).next("read them, then go on with --accept-losses"));
+        let text = match summary.lost {
+            1 => "1 line loses something that may be missed; it says what".to_owned(),
+            lost => format!("{lost} lines lose something that may be missed; each says what"),
+        };
+        let next = match result {
+            Result::Converted => "read them; with --accept-losses the exit status is 0",
+            _ => "read them, then go on with --accept-losses",
+        };
+        let finding = Finding::warning(text);
+        findings.push(match accepted {
+            true => finding,
+            false => finding.next(next),
+        });
     }
     MigrateReport {
         result,
@@ -59,7 +62,25 @@ pub(super) fn report(
         changes: false,
         dry: false,
         diffs: false,
-        accepted: false,
+        accepted,
+    }
+}
+
+/// Puts the account of another conversion in a report's place: the package that was installed is
+/// of another version than the plan was for.
+pub(super) fn renew(report: &mut MigrateReport, version: Version, conversion: &Conversion) {
+    report.lines = conversion.records.iter().map(line).collect();
+    report.summary = summary(&report.lines);
+    report.target_version = version.to_string();
+}
+
+fn summary(lines: &[Line]) -> Summary {
+    let count = |verdict: Verdict| lines.iter().filter(|line| line.verdict == verdict).count();
+    Summary {
+        kept: count(Verdict::Kept),
+        changed: count(Verdict::Changed),
+        dropped: count(Verdict::Dropped),
+        lost: lines.iter().filter(|line| line.matters).count(),
     }
 }
 
@@ -87,19 +108,19 @@ fn sentence(text: &str) -> String {
 }
 
 /// A file that is to have this content. The diff of a file with secrets is never made.
-pub(super) fn file(path: &str, old: Option<&[u8]>, new: &str, secret: bool) -> FileChange {
+pub(super) fn file(path: &str, old: Option<&[u8]>, new: &[u8], secret: bool) -> FileChange {
     let action = match old {
         None => FileAction::Create,
-        Some(old) if old == new.as_bytes() => FileAction::Unchanged,
+        Some(old) if old == new => FileAction::Unchanged,
         Some(_) => FileAction::Replace,
     };
-    let old = old.map(String::from_utf8_lossy);
+    let text = |bytes| String::from_utf8_lossy(bytes);
     FileChange {
         path: path.to_owned(),
         action,
         backup: None,
         diff: (!secret)
-            .then(|| diff::unified(path, old.as_deref(), Some(new)))
+            .then(|| diff::unified(path, old.map(text).as_deref(), Some(&text(new))))
             .filter(|diff| !diff.is_empty()),
     }
 }

@@ -26,8 +26,10 @@ pub(super) const OLD: &[&str] = &[
     "busybox-ntpd",
 ];
 
-/// Seconds that a service may take to stop or start.
-const LIMIT_S: f64 = 100.0;
+/// Seconds that a service manager may take. systemd allows a service 90 to stop and 90 to start, the
+/// start of one that conflicts with another waits for both, and switching a service with a SysV
+/// script on or off reads all units three times, which takes a loaded machine a minute each.
+const LIMIT_S: f64 = 600.0;
 
 /// The state of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,16 @@ impl<'a> Services<'a> {
         !self.tree.is_live() || self.manager == Manager::None
     }
 
+    /// Who starts services here.
+    pub(super) fn manager(&self) -> Manager {
+        self.manager
+    }
+
+    /// systemd runs here.
+    pub(super) fn is_systemd(&self) -> bool {
+        self.manager == Manager::Systemd
+    }
+
     /// The states of those of these services that are installed, each once.
     pub(super) fn states(&self, names: &[&str]) -> Vec<State> {
         service::find_all(self.tree.root(), names)
@@ -103,11 +115,14 @@ impl<'a> Services<'a> {
     }
 
     fn call(&self, program: &str, arguments: &[&str]) -> Result<(), Failure> {
-        let said = process::read(program, arguments, LIMIT_S, 1 << 20)?;
+        let command = format!("{program} {}", arguments.join(" "));
+        let said = process::read(program, arguments, LIMIT_S, 1 << 20).map_err(|error| {
+            Failure::new(ExitStatus::Unavailable, format!("{command}: {error}"))
+                .hint(command.clone())
+        })?;
         if said.status == Some(0) {
             return Ok(());
         }
-        let command = format!("{program} {}", arguments.join(" "));
         Err(Failure::new(
             ExitStatus::Unavailable,
             format!("{command}: {}", said.reason()),
@@ -135,12 +150,39 @@ impl<'a> Services<'a> {
         match self.manager {
             Manager::Systemd => {
                 // A start that failed shortly before must not count against this one.
-                let _ = self.systemctl("reset-failed", name);
-                self.systemctl("start", name)
+                self.forget_failure(name);
+                self.systemctl("start", name).map_err(|failure| {
+                    // An undo removes the unit, and systemctl only points to the log.
+                    let why = service::last_words(name);
+                    match why.is_empty() {
+                        true => failure,
+                        false => Failure {
+                            message: format!("{name} did not start: {why}"),
+                            ..failure
+                        }
+                        .hint(format!("journalctl -u {name} shows all that it said")),
+                    }
+                })
             }
             Manager::OpenRc => self.call("rc-service", &[name, "start"]),
             Manager::SysV => self.call("service", &[name, "start"]),
             Manager::None => Ok(()),
+        }
+    }
+
+    /// A service that is off is only off: a start that failed is not tried again (`Restart=` of its
+    /// unit waits for that), and not remembered.
+    pub(super) fn settle(&self, name: &str) {
+        if self.manager == Manager::Systemd {
+            let _ = self.systemctl("stop", name);
+            self.forget_failure(name);
+        }
+    }
+
+    /// A start that failed is not remembered.
+    fn forget_failure(&self, name: &str) {
+        if self.manager == Manager::Systemd {
+            let _ = self.systemctl("reset-failed", name);
         }
     }
 
@@ -149,10 +191,15 @@ impl<'a> Services<'a> {
         match self.manager {
             Manager::Systemd => self.systemctl("enable", name),
             Manager::OpenRc => self.call("rc-update", &["add", name, "default"]),
+            // Links that are there stay as they are; without any there is nothing to enable.
             Manager::SysV if process::find("update-rc.d").is_some() => {
+                self.call("update-rc.d", &[name, "defaults"])?;
                 self.call("update-rc.d", &[name, "enable"])
             }
-            Manager::SysV => self.call("chkconfig", &[name, "on"]),
+            Manager::SysV => {
+                self.call("chkconfig", &["--add", name])?;
+                self.call("chkconfig", &[name, "on"])
+            }
             Manager::None => Ok(()),
         }
     }
@@ -170,12 +217,23 @@ impl<'a> Services<'a> {
                     Ok(())
                 }
             }
-            Manager::OpenRc => self.call("rc-update", &["del", name]),
+            Manager::OpenRc => self.call("rc-update", &["--all", "del", name]),
             Manager::SysV if process::find("update-rc.d").is_some() => {
                 self.call("update-rc.d", &[name, "disable"])
             }
             Manager::SysV => self.call("chkconfig", &[name, "off"]),
             Manager::None => Ok(()),
+        }
+    }
+
+    /// Takes the links of a service away, before its script is removed.
+    pub(super) fn forget(&self, name: &str) -> Result<(), Failure> {
+        match self.manager {
+            Manager::SysV if process::find("update-rc.d").is_some() => {
+                self.call("update-rc.d", &["-f", name, "remove"])
+            }
+            Manager::SysV => self.call("chkconfig", &["--del", name]),
+            _ => Ok(()),
         }
     }
 
@@ -250,8 +308,28 @@ impl<'a> Services<'a> {
         links
     }
 
-    /// The links that switch a service on in an image.
-    pub(super) fn links_on(&self, name: &str) -> Vec<Link> {
+    /// The links of SysV runlevels that a service has, those that stop it too.
+    pub(super) fn runlevel_links(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for level in 0..=6 {
+            let dir = format!("/etc/rc{level}.d");
+            let links = self.list(&dir).into_iter().filter(|link| {
+                let rest = link.strip_prefix(['S', 'K']).unwrap_or("");
+                rest.trim_start_matches(|c: char| c.is_ascii_digit()) == name
+            });
+            found.extend(links.map(|link| format!("{dir}/{link}")));
+        }
+        found
+    }
+
+    /// The links that switch a service on in an image. `planned` gives the text of a file that is
+    /// not there yet.
+    pub(super) fn links_on(
+        &self,
+        name: &str,
+        planned: &dyn Fn(&str) -> Option<String>,
+    ) -> Vec<Link> {
+        let text_of = |path: &str| planned(path).or_else(|| self.tree.text(path));
         let mut links = Vec::new();
         let mask = format!("/etc/systemd/system/{name}.service");
         if self.points_to(&mask, "null") {
@@ -260,7 +338,7 @@ impl<'a> Services<'a> {
                 target: None,
             });
         }
-        match self.kind_of(name) {
+        match self.kind_of(name, planned) {
             Manager::Systemd => {
                 let unit = format!("{name}.service");
                 let dirs = [
@@ -271,10 +349,10 @@ impl<'a> Services<'a> {
                 let file = dirs
                     .iter()
                     .map(|dir| format!("{dir}/{unit}"))
-                    .find(|path| self.tree.text(path).is_some());
+                    .find(|path| text_of(path).is_some());
                 let text = file
                     .as_ref()
-                    .and_then(|path| self.tree.text(path))
+                    .and_then(|path| text_of(path))
                     .unwrap_or_default();
                 let target = file.unwrap_or_default();
                 for (key, suffix) in [("WantedBy=", ".wants"), ("RequiredBy=", ".requires")] {
@@ -310,14 +388,15 @@ impl<'a> Services<'a> {
     }
 
     /// By what files a service is started at boot.
-    fn kind_of(&self, name: &str) -> Manager {
+    fn kind_of(&self, name: &str, planned: &dyn Fn(&str) -> Option<String>) -> Manager {
         let unit = [
             "/etc/systemd/system",
             "/usr/lib/systemd/system",
             "/lib/systemd/system",
         ]
         .iter()
-        .any(|dir| self.tree.has(&format!("{dir}/{name}.service")));
+        .map(|dir| format!("{dir}/{name}.service"))
+        .any(|path| planned(&path).is_some() || self.tree.has(&path));
         match self.manager {
             Manager::None if unit => Manager::Systemd,
             Manager::None if self.tree.has("/etc/runlevels") => Manager::OpenRc,

@@ -11,6 +11,7 @@ use crate::conf::convert::input::Target;
 use crate::conf::files;
 use crate::conf::files::Files as _;
 use crate::sys;
+use crate::sys::package::Manager;
 
 /// Which daemon takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -27,6 +28,16 @@ impl To {
         match self {
             Self::Chrony => "chrony",
             Self::Clockbox => "clockbox",
+        }
+    }
+}
+
+impl To {
+    /// What has to be typed for it behind `migrate-ntpd`.
+    pub(super) fn option(self) -> &'static str {
+        match self {
+            Self::Chrony => "",
+            Self::Clockbox => " --to clockbox",
         }
     }
 }
@@ -61,7 +72,10 @@ pub(super) fn target(tree: &Tree, to: To, version: Option<Version>, alone: bool)
     }
     let found = match to {
         To::Clockbox => OWN,
-        To::Chrony => version.or_else(|| find_version(tree)).unwrap_or(OLDEST),
+        To::Chrony => version
+            .or_else(|| find_version(tree))
+            .or_else(|| shipped(tree))
+            .unwrap_or(OLDEST),
     };
     let lists = [
         "/usr/share/zoneinfo/leap-seconds.list",
@@ -71,6 +85,7 @@ pub(super) fn target(tree: &Tree, to: To, version: Option<Version>, alone: bool)
         version: found,
         layout,
         leap_list: tree.first(&lists).filter(|_| !alone).map(str::to_owned),
+        right_utc: (!alone).then(|| tree.has("/usr/share/zoneinfo/right/UTC")),
         no_rtc: !alone
             && tree.is_live()
             && !tree.has("/dev/rtc0")
@@ -90,11 +105,14 @@ fn like_debian(tree: &Tree) -> bool {
     !tree.has("/etc/chrony.conf") && tree.first(&marks).is_some()
 }
 
-/// The version of the chronyd there: it tells itself on this machine, the package database does
-/// for an image.
+/// The version of the chronyd there: it tells itself on this machine, or the package manager what
+/// it would install; for an image the package database does.
 fn find_version(tree: &Tree) -> Option<Version> {
     if tree.is_live() {
-        let program = tree.first(BINARIES).unwrap_or("chronyd");
+        let Some(program) = tree.first(BINARIES) else {
+            let candidate = Manager::find()?.candidate("chrony")?;
+            return Version::find(&candidate);
+        };
         let said = sys::process::read(program, &["-v"], 5.0, 4096).ok()?;
         return Version::find(&said.stdout);
     }
@@ -106,6 +124,19 @@ fn find_version(tree: &Tree) -> Option<Version> {
             .and_then(|text| field(&text, "P:chrony", "V:"))
     };
     Version::find(&dpkg.or_else(apk)?)
+}
+
+/// The version that an old Red Hat, CentOS or Oracle Linux ships, where nothing tells the installed
+/// one: older than what is assumed elsewhere.
+fn shipped(tree: &Tree) -> Option<Version> {
+    let places = ["/etc/redhat-release", "/etc/system-release"];
+    let text = places.iter().find_map(|path| tree.text(path))?;
+    let (_, release) = text.split_once("release ")?;
+    match release.split(['.', ' ', '\n']).next()? {
+        "6" => Some(Version::new(2, 1)),
+        "7" => Some(Version::new(3, 4)),
+        _ => None,
+    }
 }
 
 /// A field of the paragraph that has a line.
@@ -153,4 +184,44 @@ fn adopt(tree: &Tree, layout: &mut Layout) {
         }
     }
     layout.kept.dedup();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn an_image_of_an_old_red_hat_has_an_old_chrony() {
+        for (path, text, version) in [
+            (
+                "etc/redhat-release",
+                "CentOS Linux release 7.9.2009 (Core)\n",
+                (3, 4),
+            ),
+            (
+                "etc/redhat-release",
+                "CentOS release 6.10 (Final)\n",
+                (2, 1),
+            ),
+            (
+                "etc/redhat-release",
+                "Rocky Linux release 9.3 (Blue Onyx)\n",
+                (4, 0),
+            ),
+            (
+                "etc/system-release",
+                "Amazon Linux release 2 (Karoo)\n",
+                (4, 0),
+            ),
+            ("etc/other", "", (4, 0)),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let place = dir.path().join(path);
+            sys::files::make_parents(&place).unwrap();
+            sys::files::replace(Path::new(&place), text.as_bytes(), 0o644).unwrap();
+            let target = target(&Tree::new(dir.path()), To::Chrony, None, false);
+            assert_eq!(target.version, Version::new(version.0, version.1), "{text}");
+        }
+    }
 }

@@ -40,6 +40,13 @@ impl Tree {
         Ok(sys::rooted::resolve(&self.root, Path::new(path))?)
     }
 
+    /// The file that a path of the image leads to, as it is called inside the image: what is
+    /// replaced when the path is a link.
+    pub(super) fn leads_to(&self, path: &str) -> Result<String, Failure> {
+        let real = sys::rooted::resolve(&self.root, Path::new(path))?;
+        Ok(sys::rooted::inside(&self.root, &real).display().to_string())
+    }
+
     /// The content of a file, `None` if it is not there.
     pub(super) fn content(&self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
         match sys::files::read(&self.real(path)?, sys::files::CONFIG_LIMIT) {

@@ -6,15 +6,18 @@ use super::journal::DIR;
 use super::journal::Journal;
 use super::journal::Saved;
 use super::journal::State;
+use super::journal::Turn;
 use super::journal::Was;
 use super::services::Services;
 use super::tree::Tree;
+use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::migrate_ntpd::FileAction;
 use crate::report::migrate_ntpd::FileChange;
 use crate::report::migrate_ntpd::ServiceChange;
 use crate::sys;
-use crate::sys::package::Manager;
+use crate::sys::package;
+use crate::sys::service::Manager;
 use std::path::Path;
 
 /// What an undo did, and what it could not do.
@@ -28,27 +31,45 @@ pub(super) struct Undone {
     pub(super) failed: Vec<Failure>,
 }
 
+/// Whether the packages of the old daemon can be had again, where they are gone: asked before a
+/// finished migration is undone, so that no machine is left without any daemon.
+pub(super) fn ready(journal: &Journal, turn: &Turn) -> Result<(), Failure> {
+    let Some(manager) = package::Manager::find() else {
+        return Ok(());
+    };
+    for (package, version) in &journal.packages {
+        let there = manager.version(package).is_some()
+            || manager.kept(package, &turn.packages).is_some()
+            || manager != package::Manager::Apt
+            || manager.candidate(package).is_some();
+        if !there {
+            let text = format!(
+                "the package {package} {version} is gone and cannot be had again; nothing was changed, {} goes on",
+                journal.target
+            );
+            let hint = format!("apt-get update; apt-cache policy {package}");
+            return Err(Failure::new(ExitStatus::Unavailable, text)
+                .hint(hint)
+                .target(package));
+        }
+    }
+    Ok(())
+}
+
 /// Undoes what the journal describes, as far as possible; a failure does not end it.
-pub(super) fn undo(tree: &Tree, journal: &Journal) -> Result<Undone, Failure> {
+pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone, Failure> {
     let mut done = Undone::default();
     let services = Services::new(tree);
     let live = tree.is_live();
     let (new, old): (Vec<_>, Vec<_>) = journal.services.iter().partition(|service| service.new);
     if live {
+        // The package manager of a run that was killed may have left work half done, and it is to
+        // end that while the new service is still masked.
+        if let Some(manager) = package::Manager::find().filter(|_| !journal.packages.is_empty()) {
+            done.note(manager.repair(&turn.log, &turn.lock).map_err(Failure::from));
+        }
         for service in &new {
-            if !service.masked
-                && sys::service::find(tree.root(), &service.name).is_some_and(|now| now.masked)
-            {
-                done.note(services.unmask(&service.name));
-            }
-            if !service.active && services.active(&service.name) {
-                done.note(services.stop(&service.name));
-            }
-            if !service.enabled
-                && sys::service::find(tree.root(), &service.name).is_some_and(|now| now.enabled)
-            {
-                done.note(services.disable(&service.name));
-            }
+            switch_off(&services, service, tree, journal, &mut done);
         }
     }
     for saved in journal.files.iter().rev() {
@@ -58,17 +79,30 @@ pub(super) fn undo(tree: &Tree, journal: &Journal) -> Result<Undone, Failure> {
         }
         done.note(result.map(|_| ()));
     }
+    for path in journal.directories.iter().rev() {
+        let removed = sys::rooted::place(tree.root(), Path::new(path))
+            .and_then(|place| sys::owner::remove_empty(&place));
+        done.note(removed.map_err(Failure::from));
+    }
     if live {
-        reinstall(journal, &mut done);
+        for service in &journal.services {
+            done.note(unlink_runlevels(&services, service, journal));
+        }
+        reinstall(journal, turn, &mut done);
         done.note(services.reload());
         for service in &old {
             let action = revive(&services, service, &mut done);
-            done.services.push(ServiceChange {
-                name: service.name.clone(),
-                action,
-                was_enabled: service.enabled,
-                was_active: Some(service.active),
-            });
+            done.services.push(change(service, action));
+        }
+        // It ran before, with the files that it has again.
+        for service in new
+            .iter()
+            .filter(|service| service.active && !service.masked)
+        {
+            if services.active(&service.name) {
+                done.note(services.stop(&service.name));
+            }
+            done.note(services.start(&service.name));
         }
         for service in new.iter().filter(|service| service.masked) {
             done.note(services.mask(&service.name));
@@ -87,6 +121,43 @@ pub(super) fn undo(tree: &Tree, journal: &Journal) -> Result<Undone, Failure> {
     Ok(done)
 }
 
+/// Has the new service as it was, as far as that is less than it is now.
+fn switch_off(
+    services: &Services<'_>,
+    service: &journal::Service,
+    tree: &Tree,
+    journal: &Journal,
+    done: &mut Undone,
+) {
+    if !service.masked
+        && sys::service::find(tree.root(), &service.name).is_some_and(|now| now.masked)
+    {
+        done.note(services.unmask(&service.name));
+    }
+    let mut words = Vec::new();
+    if !service.active && services.active(&service.name) {
+        done.note(services.stop(&service.name));
+        words.push("stop");
+    }
+    if !service.enabled
+        && sys::service::find(tree.root(), &service.name).is_some_and(|now| now.enabled)
+    {
+        done.note(services.disable(&service.name));
+        words.push("disable");
+    }
+    if !words.is_empty() {
+        done.services.push(change(service, words.join(" and ")));
+    }
+    if !service.active {
+        services.settle(&service.name);
+    }
+    let script = format!("/etc/init.d/{}", service.name);
+    let brought = |saved: &Saved| saved.path == script && saved.was == Was::Absent;
+    if journal.files.iter().any(brought) && tree.has(&script) {
+        done.note(services.forget(&service.name));
+    }
+}
+
 impl Undone {
     fn note(&mut self, result: Result<(), Failure>) {
         if let Err(failure) = result {
@@ -96,20 +167,71 @@ impl Undone {
 }
 
 /// Installing the new daemon may have removed the old one's package.
-fn reinstall(journal: &Journal, done: &mut Undone) {
-    let Some(manager) = Manager::find() else {
+fn reinstall(journal: &Journal, turn: &Turn, done: &mut Undone) {
+    let Some(manager) = package::Manager::find() else {
         return;
     };
     for (package, version) in &journal.packages {
         if manager.version(package).is_some() {
             continue;
         }
-        let exact = match manager {
-            Manager::Apt => manager.install(&format!("{package}={version}")),
-            _ => manager.install(package),
+        let install = |name: &str| manager.install(name, &turn.log, &turn.lock);
+        let exact = match (manager.kept(package, &turn.packages), manager) {
+            (Some(file), _) => install(&file.display().to_string()),
+            (None, package::Manager::Apt) => install(&format!("{package}={version}")),
+            (None, _) => install(package),
         };
-        let result = exact.or_else(|_| manager.install(package));
-        done.note(result.map_err(Failure::from));
+        let result = exact.or_else(|_| install(package));
+        done.note(result.map_err(|error| {
+            let see = format!(
+                "see {}; then again: clockbox migrate-ntpd --rollback",
+                turn.log.display()
+            );
+            Failure::from(error).hint(see)
+        }));
+    }
+}
+
+/// Removes the links of runlevels that were not there before: what switches a service off on SysV
+/// makes links of other names.
+fn unlink_runlevels(
+    services: &Services<'_>,
+    service: &journal::Service,
+    journal: &Journal,
+) -> Result<(), Failure> {
+    if services.manager() != Manager::SysV {
+        return Ok(());
+    }
+    for path in services.runlevel_links(&service.name) {
+        let known = |saved: &Saved| saved.path == path && saved.was != Was::Absent;
+        // A package that came meanwhile has links of its own.
+        if !journal.files.iter().any(known) && !service.new {
+            sys::owner::remove(Path::new(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// What an undo would do with a service.
+pub(super) fn as_before(service: &journal::Service) -> ServiceChange {
+    let words = [(service.enabled, "enable"), (service.active, "start")];
+    let words: Vec<&str> = words.iter().filter(|w| w.0).map(|w| w.1).collect();
+    let action = match (service.masked, service.new) {
+        (true, _) => "leave masked".to_owned(),
+        (_, true) if service.active => "restart".to_owned(),
+        (_, true) if words.is_empty() => "stop and disable".to_owned(),
+        _ if words.is_empty() => "leave off".to_owned(),
+        _ => words.join(" and "),
+    };
+    change(service, action)
+}
+
+fn change(service: &journal::Service, action: String) -> ServiceChange {
+    ServiceChange {
+        name: service.name.clone(),
+        action,
+        was_enabled: service.enabled,
+        was_active: Some(service.active),
     }
 }
 
@@ -118,14 +240,21 @@ fn revive(services: &Services<'_>, service: &journal::Service, done: &mut Undone
         done.note(services.mask(&service.name));
         return "leave masked".to_owned();
     }
-    done.note(services.unmask(&service.name));
+    if sys::service::find(Path::new("/"), &service.name).is_some_and(|now| now.masked) {
+        done.note(services.unmask(&service.name));
+    }
     let mut words = Vec::new();
     if service.enabled {
-        done.note(services.enable(&service.name));
+        // Unmasked or installed again it may be enabled by now.
+        if !sys::service::find(Path::new("/"), &service.name).is_some_and(|now| now.enabled) {
+            done.note(services.enable(&service.name));
+        }
         words.push("enable");
     }
     if service.active {
-        done.note(services.start(&service.name));
+        if !services.active(&service.name) {
+            done.note(services.start(&service.name));
+        }
         words.push("start");
     }
     if words.is_empty() {

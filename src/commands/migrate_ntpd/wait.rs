@@ -4,6 +4,7 @@ use super::target::To;
 use crate::commands::Context;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::proto::cmdmon::PORT;
 use crate::proto::cmdmon::reply::Reply;
 use crate::proto::cmdmon::request::Request;
 use crate::sys;
@@ -36,7 +37,7 @@ pub(super) fn synchronised(to: To, limit_s: u32, context: &Context) -> Result<f6
 }
 
 fn look(sockets: &[&str]) -> Result<f64, String> {
-    let mut client = Client::local(sockets, 1.0).map_err(|error| error.to_string())?;
+    let mut client = Client::local(sockets, PORT, 1.0).map_err(|error| error.to_string())?;
     match client.ask(&Request::Tracking) {
         Ok(Reply::Tracking(tracking)) if tracking.synchronised() => Ok(tracking.correction_s.abs()
             + tracking.root_dispersion_s
