@@ -8,6 +8,7 @@ use crate::conf::sources::TimeSource;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::proto::cmdmon::Address;
+use crate::proto::cmdmon::PORT;
 use crate::proto::cmdmon::new_source;
 use crate::proto::cmdmon::new_source::NewSource;
 use crate::proto::cmdmon::reply::Reply;
@@ -43,7 +44,7 @@ pub fn live(
             format!("the daemon was not told: {error}"),
         )
     };
-    let mut client = cmdmon::Client::local(sockets, limit_s).map_err(failed)?;
+    let mut client = cmdmon::Client::local(sockets, PORT, limit_s).map_err(failed)?;
     if client.endpoint().word() != "unix" {
         return Err(Failure::new(
             ExitStatus::NoPermission,
@@ -165,10 +166,19 @@ pub fn restart(kind: Kind) -> Result<String, Failure> {
     let command = format!("{program} {}", arguments.join(" "));
     match sys::process::read(program, &arguments, RESTART_LIMIT_S, 64 << 10) {
         Ok(said) if said.status == Some(0) => Ok(command),
-        Ok(said) => Err(Failure::new(
-            ExitStatus::Unavailable,
-            format!("{command} failed: {}", said.reason()),
-        )),
+        Ok(said) => {
+            // systemctl only points to the log.
+            let words = service::last_words(&name);
+            let (why, hint) = match words.is_empty() {
+                true => (said.reason(), format!("{program} status {name}")),
+                false => (
+                    words,
+                    format!("journalctl -u {name} shows all that it said"),
+                ),
+            };
+            let text = format!("{command} failed: {why}");
+            Err(Failure::new(ExitStatus::Unavailable, text).hint(hint))
+        }
         Err(error) => Err(Failure::new(ExitStatus::Unavailable, error.to_string())),
     }
 }

@@ -128,10 +128,8 @@ fn facts(client: &mut impl Ask, index: u32, source: &reply::Source) -> Result<Fa
         if let Some(Reply::AuthData(auth)) = client.ask(&Request::AuthData(source.address))? {
             facts.auth = Some(auth);
         }
-        if let Some(Reply::NtpData(data, counters)) =
-            client.ask(&Request::NtpData(source.address))?
-        {
-            facts.good = Some(counters.map_or(data.valid, |c| c.good.max(data.valid)));
+        if let Some(Reply::NtpData(data, _)) = client.ask(&Request::NtpData(source.address))? {
+            facts.good = Some(data.good.max(data.valid));
             facts.data = Some(data);
         }
     }

@@ -8,6 +8,7 @@ use crate::conf::sources;
 use crate::conf::sources::TimeSource;
 use crate::conf::span::SourceMap;
 use crate::conf::timesyncd;
+use crate::proto::cmdmon::PORT;
 use crate::report::sources::explain::Limits;
 use crate::sys;
 use crate::sys::daemons::Kind;
@@ -32,7 +33,7 @@ pub struct Configured {
     /// The control socket that it names; `/` switches it off.
     pub control_socket: Option<String>,
     /// True when UDP port 323 is switched off.
-    pub no_command_port: bool,
+    pub command_port: u16,
     /// The reference clocks, in order: driver, parameter, identifier.
     pub refclocks: Vec<Refclock>,
     /// Lines that the daemon will not understand.
@@ -146,7 +147,7 @@ fn of_chrony(path: &str, loaded: &chrony::Loaded, root: &Path) -> Configured {
         ..Limits::CHRONY
     });
     found.control_socket.clone_from(&settings.bind_command_path);
-    found.no_command_port = settings.command_port == 0;
+    found.command_port = settings.command_port;
     found.refclocks = settings
         .refclocks
         .iter()
@@ -182,7 +183,7 @@ fn base(path: &str, sources: Vec<TimeSource>, map: &SourceMap, root: &Path) -> C
         swap_files: Vec::new(),
         limits: None,
         control_socket: None,
-        no_command_port: false,
+        command_port: PORT,
         refclocks: Vec::new(),
         errors: 0,
     };

@@ -2,10 +2,14 @@
 //! file and daemon, too few sources, sources that must not be mixed. Pure: facts in, findings out.
 
 use super::configured::Configured;
+use super::configured::Refclock;
 use super::gather::Gathered;
 use super::observed::Observed;
 use super::reference;
+use super::worse_clock;
 use crate::conf::cloud::Cloud;
+use crate::conf::cloud::SMEARED;
+use crate::conf::ptp::PtpKind;
 use crate::conf::sources::Kind as ConfiguredKind;
 use crate::conf::sources::TimeSource;
 use crate::report::finding::Finding;
@@ -17,20 +21,6 @@ use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
 use std::collections::BTreeSet;
 
-/// Names and addresses of servers that smear leap seconds.
-const SMEARED: &[&str] = &[
-    "169.254.169.123",
-    "fd00:ec2::123",
-    "time.aws.com",
-    "time.google.com",
-    "time1.google.com",
-    "time2.google.com",
-    "time3.google.com",
-    "time4.google.com",
-    "metadata.google.internal",
-    "time.facebook.com",
-];
-
 /// Sources that disagree with the clock by as much make it doubtful, however synchronised.
 const DISAGREEMENT_S: f64 = 1.0;
 
@@ -40,6 +30,8 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
     let mut found = conflicts(&gathered.running);
     for seen in &gathered.observed {
         found.extend(doubt(seen));
+        found.extend(measured_tai(seen));
+        found.extend(worse_clock::finding(seen));
         found.extend(local_reference(seen));
         found.extend(stale(seen));
         let conf = gathered
@@ -47,6 +39,7 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
             .iter()
             .find(|(pid, _)| seen.daemon.pid.unwrap_or_default() == *pid)
             .map(|(_, conf)| conf);
+        found.extend(nothing_to_follow(seen, conf));
         if let Some(conf) = conf {
             let running = gathered
                 .running
@@ -55,9 +48,23 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
             let age = running.and_then(|daemon| daemon.age_s);
             found.extend(differences(seen, conf, now, age));
             found.extend(lines(seen, conf, gathered.cloud));
+            let steered = gathered.running.iter().any(|d| d.kind == Kind::Ptp4l);
+            found.extend(
+                steered
+                    .then(|| steered_tai(&conf.refclocks, gathered))
+                    .flatten(),
+            );
         }
-        found.extend(few(seen, gathered));
-        found.extend(smeared(&seen.sources));
+        let mut numbers = few(seen, gathered);
+        numbers.extend(smeared(&seen.sources));
+        numbers.extend(own_clocks(&seen.sources));
+        // What is asked directly is nobody's but the configuration's.
+        if gathered.observed.len() > 1 && seen.daemon.name != super::probed::NAME {
+            for finding in &mut numbers {
+                finding.text = format!("{}: {}", seen.daemon.name, finding.text);
+            }
+        }
+        found.extend(numbers);
     }
     found.extend(gathered.blind.iter().map(Finding::info));
     found
@@ -90,6 +97,29 @@ pub fn conflicts(running: &[Running]) -> Vec<Finding> {
         finding = finding.next(format!("for example: systemctl disable --now {service}"));
     }
     vec![finding]
+}
+
+/// A daemon without any source, and the lines that its author may take for sources.
+fn nothing_to_follow(seen: &Observed, conf: Option<&Configured>) -> Option<Finding> {
+    let asked = seen.daemon.via.is_some() && seen.daemon.name != super::probed::NAME;
+    if !asked || !seen.sources.is_empty() || seen.daemon.synchronised != Some(false) {
+        return None;
+    }
+    let lines: Vec<String> = conf
+        .into_iter()
+        .flat_map(|conf| &conf.commented)
+        .map(|line| format!("{} ({})", line.name, line.origin))
+        .collect();
+    let mut text = format!("{} has no source to follow", seen.daemon.name);
+    match lines.as_slice() {
+        [] => {}
+        [one] => text.push_str(&format!(": the line of {one} is commented out")),
+        [first, rest @ ..] => text.push_str(&format!(
+            ": the lines of {first} and {} more are commented out",
+            rest.len()
+        )),
+    }
+    Some(Finding::error(text).next("clockbox sources set HOST..."))
 }
 
 /// A clock that its daemon calls synchronised while other sources say otherwise.
@@ -128,6 +158,63 @@ fn doubt(seen: &Observed) -> Option<Finding> {
 
 fn is_tai(row: &SourceRow) -> bool {
     row.kind == SourceKind::Refclock && row.offset_s.is_some_and(|o| (o.abs() - 37.0).abs() < 0.5)
+}
+
+/// A PTP clock that runs on TAI by what the sources say: 37 s from UTC, on whichever side of it the
+/// system clock stands.
+fn measured_tai(seen: &Observed) -> Option<Finding> {
+    let next = "add the option tai to its refclock line (offset 37 before chrony 4), then restart the daemon";
+    if let Some(clock) = seen.sources.iter().find(|row| is_tai(row)) {
+        return Some(
+            Finding::error(format!(
+                "{} runs on TAI, 37 s ahead of UTC, and is read as UTC",
+                clock.title()
+            ))
+            .next(next),
+        );
+    }
+    // The clock follows it already: then it is the servers that are 37 s off.
+    let follows_clock = seen
+        .sources
+        .iter()
+        .find(|row| row.kind == SourceKind::Refclock && row.state == State::Selected)?;
+    let apart = |row: &&SourceRow| {
+        row.kind == SourceKind::Server && row.offset_s.is_some_and(|o| (o + 37.0).abs() < 0.5)
+    };
+    let servers = seen
+        .sources
+        .iter()
+        .filter(|row| row.kind == SourceKind::Server);
+    let all = servers.clone().count();
+    (all > 0 && servers.filter(apart).count() == all).then(|| {
+        Finding::error(format!(
+            "this clock is 37 s ahead of every server: it follows {}, which runs on TAI and is read as UTC",
+            follows_clock.title()
+        ))
+        .next(next)
+    })
+}
+
+/// A PTP clock of a network card that ptp4l steers, read as if it were UTC.
+fn steered_tai(refclocks: &[Refclock], gathered: &Gathered) -> Option<Finding> {
+    let clock = refclocks
+        .iter()
+        .filter(|c| c.driver == "PHC" && !c.tai)
+        .find(|c| {
+            let device = c.parameter.split(':').next().unwrap_or_default();
+            let known = gathered
+                .clocks
+                .iter()
+                .find(|k| k.device == device || k.links.iter().any(|link| link == device));
+            known.is_none_or(|k| !PtpKind::of(&k.clock_name).is_hosts())
+        })?;
+    Some(
+        Finding::warning(format!(
+            "{} ({}) is read as UTC while ptp4l runs: PTP's own time is TAI, 37 s ahead",
+            clock.refid, clock.parameter
+        ))
+        .next("unless the grandmaster gives UTC: add the option tai to its refclock line"),
+    )
 }
 
 fn local_reference(seen: &Observed) -> Option<Finding> {
@@ -360,24 +447,28 @@ fn few(seen: &Observed, gathered: &Gathered) -> Vec<Finding> {
     let host_clock = gathered
         .clocks
         .iter()
-        .any(|clock| reference::is_virtual(&clock.clock_name))
+        .any(|clock| PtpKind::of(&clock.clock_name).is_hosts())
         && seen
             .sources
             .iter()
             .any(|row| row.kind == SourceKind::Refclock && row.state.is_good());
-    let good = network.iter().filter(|row| row.state.is_good()).count();
+    // One that is configured never to be used is no witness.
+    let network: Vec<&SourceRow> = network
+        .into_iter()
+        .filter(|row| !row.options.iter().any(|option| option == "noselect"))
+        .collect();
+    // ntpd-rs does not say which of those that answer it uses.
+    let told = |row: &&&SourceRow| row.state == State::Unknown && row.offset_s.is_some();
+    let good = network
+        .iter()
+        .filter(|row| row.state.is_good() || told(row))
+        .count();
+    // It may be too new, or not answer: others are not to stand beside it.
     let cloud_server = network
         .iter()
-        .any(|row| row.state.is_good() && row.address.as_deref().is_some_and(is_link_local));
-    if good < 3 && !host_clock && !cloud_server && network.len() < 4 {
-        let text = match network.len() {
-            1 => "one source only: if it lies or dies, nothing notices".to_owned(),
-            n => format!(
-                "{good} of {n} sources {} good: a majority needs three, and four stand the loss of one",
-                if good == 1 { "is" } else { "are" }
-            ),
-        };
-        found.push(Finding::warning(text).next("clockbox sources set --add HOST..."));
+        .any(|row| row.address.as_deref().is_some_and(is_link_local));
+    if !host_clock && !cloud_server && network.len() < 4 {
+        found.extend(fewer_than_four(network.len(), good, seen.limits.running_s));
     }
     let operators: BTreeSet<String> = network.iter().map(|row| operator(row.title())).collect();
     let addresses = network
@@ -392,6 +483,53 @@ fn few(seen: &Observed, gathered: &Gathered) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// What one, two and three sources cannot do.
+fn fewer_than_four(sources: usize, good: usize, running_s: Option<f64>) -> Option<Finding> {
+    let why = match sources {
+        0 => return None,
+        1 => "one source only: if it lies or dies, nothing notices",
+        2 => "two sources only: when they disagree, nothing tells which one lies",
+        _ => "three sources outvote one that lies, but not once another is lost; four do",
+    };
+    // What has just started has no good source yet.
+    let settled = running_s.is_none_or(|s| s > 60.0);
+    let text = if good < sources && settled {
+        format!("{why} (good now: {good} of {sources})")
+    } else {
+        why.to_owned()
+    };
+    let finding = if sources < 3 || (settled && good < 3) {
+        Finding::warning(text)
+    } else {
+        Finding::info(text)
+    };
+    Some(finding.next("clockbox sources set --add HOST..."))
+}
+
+/// Servers that serve their own clock for want of a source: agreeing with them proves nothing.
+fn own_clocks(sources: &[SourceRow]) -> Option<Finding> {
+    let names: BTreeSet<&str> = sources
+        .iter()
+        .filter(|row| reference::serves_own_clock(row))
+        .map(SourceRow::title)
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let verb = if names.len() == 1 {
+        "serves its"
+    } else {
+        "serve their"
+    };
+    Some(
+        Finding::warning(format!(
+            "{} {verb} own clock for want of a source (local): to agree with that says nothing of true time",
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        ))
+        .next("compare it with the world: clockbox sync --dry-run --pool pool.ntp.org"),
+    )
 }
 
 /// The cloud's own servers: a majority of one that is looked after.
@@ -420,14 +558,16 @@ fn smeared(sources: &[SourceRow]) -> Option<Finding> {
             |text: &Option<String>| text.as_deref().is_some_and(|text| SMEARED.contains(&text));
         named(&row.name) || named(&row.address)
     };
-    let network = || {
+    let used = || {
         sources
             .iter()
-            .filter(|row| row.kind == SourceKind::Server && row.state != State::Unresolved)
+            .filter(|row| matches!(row.kind, SourceKind::Server | SourceKind::Refclock))
+            .filter(|row| row.state != State::Unresolved)
+            .filter(|row| !row.options.iter().any(|o| o == "noselect"))
     };
-    let smearing: BTreeSet<&str> = network().filter(is).map(SourceRow::title).collect();
-    let plain: BTreeSet<&str> = network()
-        .filter(|row| !is(row) && !row.options.iter().any(|o| o == "noselect"))
+    let smearing: BTreeSet<&str> = used().filter(is).map(SourceRow::title).collect();
+    let plain: BTreeSet<&str> = used()
+        .filter(|row| !is(row))
         .map(SourceRow::title)
         .collect();
     if smearing.is_empty() || plain.is_empty() {

@@ -4,6 +4,7 @@ use super::*;
 use crate::report::finding::Severity;
 use crate::report::sources::DaemonRow;
 use crate::report::sources::explain::Limits;
+use crate::sys::ptp::PtpClock;
 
 fn row(name: &str, state: State) -> SourceRow {
     let mut row = SourceRow::new("chronyd", SourceKind::Server, state);
@@ -104,43 +105,291 @@ fn the_file_and_the_daemon_are_compared() {
     assert!(!found.contains("ntp1.example ("), "{found}");
 }
 
-#[test]
-fn lines_that_mislead_are_named() {
-    let conf = configured(
-        "server 0.pool.ntp.org\npool ntp1.example iburst\nserver time.windows.com iburst\n",
-    );
-    let seen = seen(vec![row("ntp1.example", State::Selected)]);
-    let found = texts(&lines(&seen, &conf, Some(Cloud::Azure)));
-    for words in [
-        "server 0.pool.ntp.org uses one",
-        "ntp1.example has one address",
-        "time.windows.com",
-        "without iburst",
-    ] {
-        assert!(found.contains(words), "{words}: {found}");
-    }
+fn of_lines(text: &str, rows: Vec<SourceRow>, cloud: Option<Cloud>) -> String {
+    texts(&lines(&seen(rows), &configured(text), cloud))
 }
 
 #[test]
-fn too_few_one_operator_and_smears_are_told() {
+fn a_pool_on_a_name_with_one_address_is_told() {
+    let text = "pool ntp1.example iburst\n";
+    let one = vec![row("ntp1.example", State::Selected)];
+    assert!(of_lines(text, one.clone(), None).contains("ntp1.example has one address"));
+    // Two addresses, or one on purpose, are as they should be.
+    let two = vec![one[0].clone(), row("ntp1.example", State::Combined)];
+    assert_eq!(of_lines(text, two, None), "");
+    assert_eq!(
+        of_lines("pool ntp1.example iburst maxsources 1\n", one, None),
+        ""
+    );
+}
+
+#[test]
+fn a_server_line_on_a_pools_name_is_told() {
+    let rows = vec![row("0.pool.ntp.org", State::Selected)];
+    let found = of_lines("server 0.pool.ntp.org iburst\n", rows.clone(), None);
+    assert!(
+        found.contains("/etc/chrony.conf:1: server 0.pool.ntp.org uses one"),
+        "{found}"
+    );
+    let found = of_lines("pool 0.pool.ntp.org iburst maxsources 1\n", rows, None);
+    assert_eq!(found, "");
+}
+
+#[test]
+fn a_line_without_iburst_is_told() {
+    let rows = vec![row("ntp1.example", State::Selected)];
+    let found = of_lines("server ntp1.example\n", rows.clone(), None);
+    assert!(
+        found.contains("without iburst") && found.contains("chrony.conf:1"),
+        "{found}"
+    );
+    assert_eq!(of_lines("server ntp1.example iburst\n", rows, None), "");
+}
+
+#[test]
+fn windows_time_servers_are_told_on_azure_and_nowhere_else() {
+    let text = "server time.windows.com iburst\n";
+    let rows = vec![row("time.windows.com", State::Selected)];
+    let found = of_lines(text, rows.clone(), Some(Cloud::Azure));
+    assert!(found.contains("Azure gives its host's clock"), "{found}");
+    assert_eq!(of_lines(text, rows.clone(), Some(Cloud::Aws)), "");
+    assert_eq!(of_lines(text, rows, None), "");
+}
+
+#[test]
+fn fewer_than_four_sources_are_told_by_what_they_cannot_do() {
+    let count = |n: usize| {
+        let names = [
+            "ntp1.a.example",
+            "ntp1.b.test",
+            "ntp1.c.invalid",
+            "ntp1.d.org",
+        ];
+        let rows = names.iter().take(n).map(|name| row(name, State::Combined));
+        few(&seen(rows.collect()), &Gathered::default())
+    };
+    assert!(texts(&count(1)).contains("one source only"));
+    assert!(texts(&count(2)).contains("nothing tells which one lies"));
+    let three = count(3);
+    assert!(three[0].text.contains("four do"), "{three:?}");
+    assert_eq!(three[0].severity, Severity::Info);
+    assert!(count(4).is_empty());
+    assert!(count(0).is_empty());
+}
+
+#[test]
+fn a_source_that_is_configured_not_to_be_used_is_no_witness() {
+    let mut measured = row("ntp2.example", State::Unusable);
+    measured.options.push("noselect".to_owned());
+    let found = few(
+        &seen(vec![row("ntp1.example", State::Selected), measured]),
+        &Gathered::default(),
+    );
+    assert!(texts(&found).contains("one source only"), "{found:?}");
+}
+
+#[test]
+fn a_daemon_that_has_just_started_is_not_blamed_for_sources_that_are_not_good_yet() {
+    let rows = vec![row("a.example", State::Unusable); 3];
+    let mut new = seen(rows.clone());
+    new.limits.running_s = Some(5.0);
+    assert!(!texts(&few(&new, &Gathered::default())).contains("good now"));
+    let mut old = seen(rows);
+    old.limits.running_s = Some(500.0);
+    let found = few(&old, &Gathered::default());
+    assert!(found[0].text.contains("good now: 0 of 3"), "{found:?}");
+    assert_eq!(found[0].severity, Severity::Warning);
+}
+
+#[test]
+fn sources_of_one_operator_are_told() {
     let gathered = Gathered::default();
-    let two = seen(vec![
+    let one = seen(vec![
         row("ntp1.jst.mfeed.ad.jp", State::Selected),
         row("ntp2.jst.mfeed.ad.jp", State::Combined),
     ]);
-    let found = texts(&few(&two, &gathered));
-    assert!(
-        found.contains("2 of 2 sources are good") && found.contains("mfeed.ad.jp's"),
-        "{found}"
-    );
-    let four = seen(vec![row("a.example", State::Selected); 4]);
-    assert!(!texts(&few(&four, &gathered)).contains("a majority needs"));
+    assert!(texts(&few(&one, &gathered)).contains("all sources are mfeed.ad.jp's"));
+    let two = seen(vec![
+        row("ntp1.jst.mfeed.ad.jp", State::Selected),
+        row("ntp.nict.jp", State::Combined),
+    ]);
+    assert!(!texts(&few(&two, &gathered)).contains("all sources are"));
+    let pool = seen(vec![row("pool.ntp.org", State::Selected); 4]);
+    assert!(few(&pool, &gathered).is_empty());
+}
+
+#[test]
+fn smeared_sources_beside_plain_ones_are_told() {
     let mixed = [
         row("time.google.com", State::Selected),
         row("ntp1.example", State::Combined),
     ];
     assert!(smeared(&mixed).unwrap().text.contains("time.google.com"));
     assert_eq!(smeared(&mixed[..1]), None);
+    assert_eq!(smeared(&mixed[1..]), None);
+    // Amazon's, by its address, beside Google's: both smear.
+    let mut amazon = row("ignored.example", State::Selected);
+    amazon.name = Some("169.254.169.123".to_owned());
+    amazon.address = amazon.name.clone();
+    assert_eq!(smeared(&[mixed[0].clone(), amazon]), None);
+}
+
+fn phc(offset: f64) -> SourceRow {
+    let mut clock = row("PHC0", State::Selected);
+    clock.kind = SourceKind::Refclock;
+    clock.offset_s = Some(offset);
+    clock
+}
+
+#[test]
+fn a_ptp_clock_on_tai_is_told_before_and_after_the_clock_follows_it() {
+    let before = measured_tai(&seen(vec![phc(37.0003)])).unwrap();
+    assert_eq!(before.severity, Severity::Error);
+    assert!(before.text.contains("PHC0 runs on TAI"), "{before:?}");
+    let mut server = row("ntp1.example", State::Falseticker);
+    server.offset_s = Some(-36.99);
+    let after = measured_tai(&seen(vec![phc(1e-6), server.clone()])).unwrap();
+    assert!(
+        after.text.contains("37 s ahead of every server"),
+        "{after:?}"
+    );
+    server.offset_s = Some(-0.001);
+    assert_eq!(measured_tai(&seen(vec![phc(1e-6), server])), None);
+    assert_eq!(measured_tai(&seen(vec![phc(1e-6)])), None);
+}
+
+#[test]
+fn a_cards_clock_that_ptp4l_steers_wants_the_option_tai() {
+    let gathered = Gathered::default();
+    let of = |text: &str| steered_tai(&configured(text).refclocks, &gathered);
+    let told = of("refclock PHC /dev/ptp0 poll 0\n").unwrap();
+    assert!(
+        told.text.contains("PHC0 (/dev/ptp0) is read as UTC"),
+        "{told:?}"
+    );
+    assert_eq!(of("refclock PHC /dev/ptp0 poll 0 tai\n"), None);
+    assert_eq!(of("refclock PHC /dev/ptp0 poll 0 offset -37\n"), None);
+    let host = Gathered {
+        clocks: vec![PtpClock {
+            device: "/dev/ptp0".to_owned(),
+            clock_name: "hyperv".to_owned(),
+            links: vec![],
+        }],
+        ..Gathered::default()
+    };
+    let refclocks = configured("refclock PHC /dev/ptp0 poll 0\n").refclocks;
+    assert_eq!(steered_tai(&refclocks, &host), None);
+}
+
+#[test]
+fn servers_that_serve_their_own_clock_are_told() {
+    let mut own = row("ntp1.example", State::Selected);
+    own.reference = reference::upstream("127.127.1.1", Some(10));
+    let found = own_clocks(&[own, row("ntp2.example", State::Combined)]).unwrap();
+    assert!(
+        found.text.starts_with("ntp1.example serves its own clock"),
+        "{found:?}"
+    );
+    assert_eq!(own_clocks(&[row("ntp2.example", State::Combined)]), None);
+}
+
+#[test]
+fn a_file_that_changed_after_the_start_is_told_and_one_that_did_not_is_not_blamed() {
+    let conf = configured("server ntp2.example iburst\n");
+    let old = seen(vec![row("ntp1.example", State::Selected)]);
+    let long_ago = texts(&differences(&old, &conf, 4_000_000_000, Some(1.0)));
+    assert!(
+        long_ago.contains("does not use ntp2.example")
+            && long_ago.contains("another configuration"),
+        "{long_ago}"
+    );
+    let since = texts(&differences(&old, &conf, 2_000_000_000, Some(1e9)));
+    assert!(
+        since.contains("the file was changed after it started"),
+        "{since}"
+    );
+    let same = seen(vec![row("ntp2.example", State::Selected)]);
+    assert!(differences(&same, &conf, 2_000_000_000, Some(1e9)).is_empty());
+}
+
+#[test]
+fn a_commented_line_that_is_still_in_use_is_told_where_it_stands() {
+    let conf = configured("server ntp2.example iburst\n#server ntp1.example iburst\n");
+    let old = seen(vec![
+        row("ntp1.example", State::Selected),
+        row("ntp2.example", State::Combined),
+    ]);
+    let found = differences(&old, &conf, 2_000_000_000, Some(1e9));
+    assert!(
+        texts(&found)
+            .contains("still uses ntp1.example, which is commented out in /etc/chrony.conf:2"),
+        "{found:?}"
+    );
+    assert_eq!(found[0].next.as_deref(), Some("systemctl restart chronyd"));
+}
+
+#[test]
+fn a_daemon_without_a_source_is_told_with_the_lines_that_are_commented_out() {
+    let mut none = seen(vec![]);
+    none.daemon.synchronised = Some(false);
+    let conf = configured("#server ntp1.example iburst\n# server ntp2.example\n");
+    let found = nothing_to_follow(&none, Some(&conf)).unwrap();
+    assert_eq!(found.severity, Severity::Error);
+    assert_eq!(found.next.as_deref(), Some("clockbox sources set HOST..."));
+    assert!(
+        found.text.contains(
+            "the lines of ntp1.example (/etc/chrony.conf:1) and 1 more are commented out"
+        ),
+        "{found:?}"
+    );
+    let found = nothing_to_follow(&none, None).unwrap();
+    assert!(found.text.ends_with("has no source to follow"), "{found:?}");
+    none.daemon.synchronised = Some(true);
+    assert!(nothing_to_follow(&none, None).is_none());
+    let followed = seen(vec![row("ntp1.example", State::Unreachable)]);
+    assert!(nothing_to_follow(&followed, None).is_none());
+}
+
+#[test]
+fn an_editor_that_has_the_file_open_is_told() {
+    let mut conf = configured("server ntp1.example iburst\n");
+    conf.swap_files.push("/etc/.chrony.conf.swp".to_owned());
+    let same = seen(vec![row("ntp1.example", State::Selected)]);
+    let found = texts(&differences(&same, &conf, 2_000_000_000, Some(1.0)));
+    assert!(found.contains("may not be saved"), "{found}");
+}
+
+#[test]
+fn a_line_that_the_daemon_will_not_take_at_its_next_start_is_told() {
+    let conf = configured("server ntp1.example iburst\nmakestop 1 3\n");
+    let same = seen(vec![row("ntp1.example", State::Selected)]);
+    let found = differences(&same, &conf, 2_000_000_000, Some(1.0));
+    assert_eq!(found[0].severity, Severity::Error, "{found:?}");
+    assert!(
+        found[0].text.contains("a line that chronyd will not take"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_smearing_server_that_is_only_watched_is_not_mixed_and_a_clock_beside_one_is() {
+    // One that is only watched is not mixed; a clock of the machine's own is.
+    let mixed = [
+        row("time.google.com", State::Selected),
+        row("ntp1.example", State::Combined),
+    ];
+    let mut watched = mixed.clone();
+    for row in &mut watched {
+        if row.name.as_deref() == Some("time.google.com") {
+            row.options.push("noselect".to_owned());
+        }
+    }
+    assert_eq!(smeared(&watched), None);
+    let mut clock = row("PHC0", State::Selected);
+    clock.kind = SourceKind::Refclock;
+    let google = row("time.google.com", State::Combined);
+    let beside = smeared(&[clock, google]).unwrap();
+    assert!(beside.text.contains("PHC0"), "{}", beside.text);
 }
 
 #[test]
@@ -151,6 +400,19 @@ fn a_local_reference_and_a_stale_clock_are_told() {
     let mut old = seen(vec![row("a", State::Selected)]);
     old.daemon.last_update_age_s = Some(9000.0);
     assert!(stale(&old).unwrap().text.contains("2 h"));
+}
+
+#[test]
+fn what_is_counted_is_said_of_which_daemon_where_two_run() {
+    let mut other = seen(vec![row("ntp2.example", State::Selected)]);
+    other.daemon.name = "clockbox".to_owned();
+    let gathered = Gathered {
+        observed: vec![seen(vec![row("ntp1.example", State::Selected)]), other],
+        ..Gathered::default()
+    };
+    let found = texts(&all(&gathered, 2_000_000_000));
+    assert!(found.contains("chronyd: one source only"), "{found}");
+    assert!(found.contains("clockbox: one source only"), "{found}");
 }
 
 #[test]

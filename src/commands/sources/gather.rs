@@ -15,6 +15,7 @@ use crate::conf::cloud;
 use crate::conf::cloud::Cloud;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::proto::cmdmon::PORT;
 use crate::report::sources::DaemonRow;
 use crate::report::sources::SourceKind;
 use crate::report::sources::SourceRow;
@@ -26,6 +27,9 @@ use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
 use crate::sys::mode6;
 use crate::sys::ptp::PtpClock;
+use crate::sys::sock_diag;
+use crate::sys::sock_diag::Protocol;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -49,6 +53,17 @@ pub struct Gathered {
     pub blind: Vec<String>,
 }
 
+impl Gathered {
+    /// The configuration of the daemon that keeps the clock.
+    #[must_use]
+    pub fn in_use(&self) -> Option<&str> {
+        let keeper = daemons::holding_clock(&self.running).into_iter().next()?;
+        let mut known = self.configured.iter();
+        let (_, found) = known.find(|(pid, _)| *pid == keeper.pid)?;
+        Some(&found.path)
+    }
+}
+
 /// Asks the daemons of this machine; `limit_s` is the time for each question.
 #[must_use]
 pub fn local(limit_s: f64) -> Gathered {
@@ -59,7 +74,11 @@ pub fn local(limit_s: f64) -> Gathered {
         ..Gathered::default()
     };
     match daemons::running() {
-        Ok(running) => gathered.running = running,
+        Ok(mut running) => {
+            // A server beside another daemon asks about that one, not about itself.
+            running.retain(|daemon| daemon.pid != std::process::id());
+            gathered.running = running;
+        }
         Err(error) => {
             gathered.blind.push(format!(
                 "which daemons run cannot be seen ({error}): their sockets are tried"
@@ -72,13 +91,25 @@ pub fn local(limit_s: f64) -> Gathered {
         }
     }
     let blind = !gathered.blind.is_empty();
-    for daemon in gathered.running.clone() {
-        let conf = if daemon.container {
-            None
-        } else {
-            configured::read(daemon.kind, &daemon.arguments, root)
+    let read = |daemon: Running| {
+        let conf = match daemon.container {
+            true => None,
+            false => configured::read(daemon.kind, &daemon.arguments, root),
         };
-        let mut seen = ask(&daemon, conf.as_ref(), limit_s);
+        (daemon, conf)
+    };
+    let all: Vec<(Running, Option<Configured>)> =
+        gathered.running.iter().cloned().map(read).collect();
+    let ports: Vec<u16> = all
+        .iter()
+        .filter(|(daemon, _)| speaks_cmdmon(daemon))
+        .map(|(_, conf)| conf.as_ref().map_or(PORT, |conf| conf.command_port))
+        .collect();
+    for (daemon, conf) in all {
+        let number = conf.as_ref().map_or(PORT, |conf| conf.command_port);
+        let sharing = ports.iter().filter(|port| **port == number).count();
+        let port = command_port(&daemon, sharing, number);
+        let mut seen = ask(&daemon, conf.as_ref(), port, limit_s);
         if blind && seen.daemon.via.is_none() {
             continue;
         }
@@ -112,7 +143,43 @@ fn unseen(kind: Kind) -> Running {
     }
 }
 
-fn ask(daemon: &Running, conf: Option<&Configured>, limit_s: f64) -> Observed {
+/// Whether what answers on a daemon's UDP port, 323 most often, is this daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CommandPort {
+    /// Nobody else here speaks that protocol, or the port is seen to be its own.
+    Own,
+    /// Another one has it.
+    Others,
+    /// Whose it is only root can see.
+    Unseen,
+}
+
+const fn speaks_cmdmon(daemon: &Running) -> bool {
+    matches!(daemon.kind, Kind::Chronyd | Kind::Clockbox) && !daemon.container
+}
+
+/// chronyd and clockbox's daemon speak the same, on the same port if no file says otherwise: where
+/// several share one, the rows of one must not be shown as the other's.
+fn command_port(daemon: &Running, sharing: usize, number: u16) -> CommandPort {
+    if sharing < 2 {
+        return CommandPort::Own;
+    }
+    let sockets = sock_diag::listeners(Protocol::Udp).unwrap_or_default();
+    let inodes: BTreeSet<u64> = sockets
+        .iter()
+        .filter(|socket| socket.port == number)
+        .map(|socket| socket.inode)
+        .collect();
+    let holders = sys::processes::holders(&inodes).by_inode;
+    let mut pids = holders.values().flatten().map(|process| process.pid);
+    match pids.next() {
+        None => CommandPort::Unseen,
+        Some(first) if first == daemon.pid || pids.any(|pid| pid == daemon.pid) => CommandPort::Own,
+        Some(_) => CommandPort::Others,
+    }
+}
+
+fn ask(daemon: &Running, conf: Option<&Configured>, port: CommandPort, limit_s: f64) -> Observed {
     let name = daemon.kind.word();
     if daemon.container {
         return Observed::silent(
@@ -122,7 +189,7 @@ fn ask(daemon: &Running, conf: Option<&Configured>, limit_s: f64) -> Observed {
     }
     let unix = sys::clock::unix();
     match daemon.kind {
-        Kind::Chronyd | Kind::Clockbox => ask_cmdmon(daemon.kind, conf, limit_s),
+        Kind::Chronyd | Kind::Clockbox => ask_cmdmon(daemon.kind, conf, port, limit_s),
         Kind::Ntpd | Kind::Ntpsec => {
             let loopback = [
                 IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -162,7 +229,7 @@ fn ptp_daemon(daemon: &Running) -> DaemonRow {
     row
 }
 
-fn ask_cmdmon(kind: Kind, conf: Option<&Configured>, limit_s: f64) -> Observed {
+fn ask_cmdmon(kind: Kind, conf: Option<&Configured>, port: CommandPort, limit_s: f64) -> Observed {
     let name = kind.word();
     let named = conf.and_then(|conf| conf.control_socket.as_deref());
     let sockets: Vec<&str> = match (named, kind) {
@@ -171,13 +238,22 @@ fn ask_cmdmon(kind: Kind, conf: Option<&Configured>, limit_s: f64) -> Observed {
         (None, Kind::Clockbox) => vec![cmdmon::CLOCKBOX_SOCKET],
         (None, _) => cmdmon::CHRONY_SOCKETS.to_vec(),
     };
-    if sockets.is_empty() && conf.is_some_and(|conf| conf.no_command_port) {
+    let number = conf.map_or(PORT, |conf| conf.command_port);
+    if sockets.is_empty() && number == 0 {
         return Observed::silent(
             name,
             "its configuration switches its control socket off (bindcmdaddress /, cmdport 0)",
         );
     }
-    let asked = cmdmon::Client::local(&sockets, limit_s).and_then(|mut client| {
+    let opened = if port == CommandPort::Own {
+        cmdmon::Client::local(&sockets, number, limit_s)
+    } else {
+        let unix = sockets
+            .iter()
+            .map(|path| cmdmon::Endpoint::Unix(path.into()));
+        cmdmon::Client::first(unix, limit_s)
+    };
+    let asked = opened.and_then(|mut client| {
         let via = client.endpoint().word();
         let mut seen = chronyd::observe(&mut client, name, sys::clock::unix())?;
         seen.daemon.via = Some(via.to_owned());
@@ -185,6 +261,15 @@ fn ask_cmdmon(kind: Kind, conf: Option<&Configured>, limit_s: f64) -> Observed {
     });
     asked.unwrap_or_else(|error| {
         let mut text = error.to_string();
+        match port {
+            CommandPort::Own => {}
+            CommandPort::Others => {
+                text.push_str(&format!("; UDP port {number} is another daemon's"));
+            }
+            CommandPort::Unseen => text.push_str(&format!(
+                "; several daemons here may answer on UDP port {number}, and only root can see which one has it"
+            )),
+        }
         if !sys::host::is_root() {
             text.push_str("; root and the daemon's own user may ask it through its socket");
         }
@@ -219,25 +304,30 @@ fn ask_mode6(name: &str, addresses: &[IpAddr], limit_s: f64) -> Observed {
     Observed::silent(name, problem)
 }
 
-/// Asks a daemon on another machine: chronyd, else ntpd.
+/// Asks a daemon on another machine: chronyd, else ntpd, on their ports or on the one behind the
+/// name; or the chronyd behind a control socket, when it is a path.
 ///
 /// # Errors
 /// When the name has no address, or nobody answers there.
 pub fn remote(host: &str, limit_s: f64) -> Result<Gathered, Failure> {
-    let addresses = addresses(host, limit_s)?;
+    if host.starts_with('/') {
+        let asked = asked_cmdmon(cmdmon::Endpoint::Unix(host.into()), limit_s);
+        return asked.map(alone).map_err(|error| {
+            let text = format!("{host} tells nothing of its sources: {error}");
+            Failure::new(ExitStatus::Unknown, text)
+                .hint("it answers root and the daemon's own user; bindcmdaddress in the daemon's configuration says where it is")
+                .target(host)
+        });
+    }
     let mut problems = Vec::new();
-    for ip in &addresses {
-        let asked = cmdmon::Client::open(cmdmon::Endpoint::udp(*ip), limit_s / 2.0)
-            .and_then(|mut client| chronyd::observe(&mut client, "chronyd", sys::clock::unix()));
-        match asked {
-            Ok(mut seen) => {
-                seen.daemon.via = Some("udp".to_owned());
-                return Ok(alone(seen));
-            }
+    let (name, port) = with_port(host)?;
+    for ip in &addresses(name, limit_s)? {
+        let at = |usual: u16| SocketAddr::new(*ip, port.unwrap_or(usual));
+        match asked_cmdmon(cmdmon::Endpoint::Udp(at(PORT)), limit_s / 2.0) {
+            Ok(seen) => return Ok(alone(seen)),
             Err(error) => problems.push(format!("chronyd: {error}")),
         }
-        let address = SocketAddr::new(*ip, 123);
-        let asked = mode6::Client::open(address, limit_s / 2.0)
+        let asked = mode6::Client::open(at(123), limit_s / 2.0)
             .and_then(|mut client| ntpd::observe(&mut client, "ntpd", sys::clock::now()));
         match asked {
             Ok(mut seen) => {
@@ -254,6 +344,31 @@ pub fn remote(host: &str, limit_s: f64) -> Result<Gathered, Failure> {
     )
     .hint("it has to permit it: chrony.conf there needs `cmdallow` and `bindcmdaddress`, ntp.conf a `restrict` without noquery")
     .target(host))
+}
+
+fn asked_cmdmon(endpoint: cmdmon::Endpoint, limit_s: f64) -> Result<Observed, cmdmon::AskError> {
+    let via = endpoint.word();
+    let mut client = cmdmon::Client::open(endpoint, limit_s)?;
+    let mut seen = chronyd::observe(&mut client, "chronyd", sys::clock::unix())?;
+    seen.daemon.via = Some(via.to_owned());
+    Ok(seen)
+}
+
+/// `NAME`, `NAME:PORT`, `[V6]:PORT`, or an address of IPv6 as it is.
+fn with_port(host: &str) -> Result<(&str, Option<u16>), Failure> {
+    let parted = match host.rsplit_once(':') {
+        Some((name, port)) if name.ends_with(']') || !name.contains(':') => Some((name, port)),
+        _ => None,
+    };
+    let Some((name, port)) = parted else {
+        return Ok((host, None));
+    };
+    match port.parse::<u16>() {
+        Ok(port) if port != 0 => Ok((name, Some(port))),
+        _ => Err(Failure::usage(format!("--host {host}: {port} is no port"))
+            .hint("give a number from 1 to 65535, or none for the usual ones: 323 and 123")
+            .target(host)),
+    }
 }
 
 fn alone(mut seen: Observed) -> Gathered {
@@ -289,6 +404,7 @@ pub fn annotate(
     cloud: Option<Cloud>,
 ) {
     let limits = seen.limits;
+    empty_pools(&mut seen.sources, conf);
     for row in &mut seen.sources {
         if row.kind == SourceKind::Refclock {
             let refclocks = conf.map_or(&[][..], |conf| &conf.refclocks);
@@ -304,12 +420,45 @@ pub fn annotate(
                 row.options.push("iburst".to_owned());
             }
         }
+        if row.reference.is_none() {
+            row.reference = row
+                .refid
+                .as_deref()
+                .and_then(|refid| reference::upstream(refid, row.stratum));
+        }
         if row.text.is_none()
             && let Some(advice) = explain(row, &limits)
         {
             row.text = Some(advice.text);
             row.next = advice.next;
         }
+    }
+}
+
+/// ntpd's line of a pool, when no server stands there that no line names: nothing came of it.
+fn empty_pools(sources: &mut [SourceRow], conf: Option<&Configured>) {
+    let Some(conf) = conf else { return };
+    let named = |row: &SourceRow| {
+        conf.sources.iter().any(|source| {
+            row.name.as_deref() == Some(&source.name)
+                || row.address.as_deref() == Some(&source.name)
+        })
+    };
+    let found = sources
+        .iter()
+        .any(|row| row.kind == SourceKind::Server && !named(row));
+    if found {
+        return;
+    }
+    for row in sources
+        .iter_mut()
+        .filter(|row| row.kind == SourceKind::Pool)
+    {
+        row.text = Some(
+            "a pool's line, and no server has been found for it: its name has no address, or the daemon has just started"
+                .to_owned(),
+        );
+        row.next = Some(format!("getent ahosts {}", row.title()));
     }
 }
 
@@ -330,4 +479,27 @@ fn origin(row: &SourceRow, conf: &Configured) -> Option<String> {
         .iter()
         .find(|source| Some(source.name.as_str()) == row.name.as_deref())
         .map(|source| source.origin.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_stands_behind_a_name_or_brackets() {
+        for (host, name, port) in [
+            ("ntp1.example", "ntp1.example", None),
+            ("ntp1.example:1323", "ntp1.example", Some(1323)),
+            ("192.0.2.1:324", "192.0.2.1", Some(324)),
+            ("2001:db8::1", "2001:db8::1", None),
+            ("[2001:db8::1]", "[2001:db8::1]", None),
+            ("[2001:db8::1]:324", "[2001:db8::1]", Some(324)),
+        ] {
+            assert_eq!(with_port(host).unwrap(), (name, port), "{host}");
+        }
+        for host in ["a:", "a:0", "a:70000", "[::1]:x"] {
+            let failure = with_port(host).unwrap_err();
+            assert!(failure.message.contains("is no port"), "{failure:?}");
+        }
+    }
 }

@@ -238,18 +238,28 @@ impl ntpd::Ask for Ntpd {
 
 #[test]
 fn our_rows_are_ntpq_pn_field_by_field() {
+    compare_with_ntpq("ntpsec-1.2.2", "ntpsec", "ntpsec-1.2.2", "10.9.0.1", 4);
+}
+
+#[test]
+fn our_rows_are_those_of_the_reference_ntpq_too() {
+    compare_with_ntpq("ntp-4.2.8p15", "ntpd", "4.2.8p15", "10.77.0.10", 3);
+}
+
+/// `digits` is how many this ntpq prints after the point, in milliseconds.
+fn compare_with_ntpq(directory: &str, name: &str, version: &str, follows: &str, digits: usize) {
     let mut captured: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
-    for line in data("ntpsec-1.2.2/conversation.txt").lines() {
+    for line in data(&format!("{directory}/conversation.txt")).lines() {
         let (asked, reply) = line.split_once(' ').unwrap();
         captured
             .entry(asked.to_owned())
             .or_default()
             .push(octets(reply));
     }
-    let seen = ntpd::observe(&mut Ntpd(captured), "ntpsec", NtpTimestamp::ZERO).unwrap();
-    assert_eq!(seen.daemon.version.as_deref(), Some("ntpsec-1.2.2"));
-    assert_eq!(seen.daemon.follows.as_deref(), Some("10.9.0.1"));
-    let billboard = data("ntpsec-1.2.2/ntpq.txt");
+    let seen = ntpd::observe(&mut Ntpd(captured), name, NtpTimestamp::ZERO).unwrap();
+    assert_eq!(seen.daemon.version.as_deref(), Some(version));
+    assert_eq!(seen.daemon.follows.as_deref(), Some(follows));
+    let billboard = data(&format!("{directory}/ntpq.txt"));
     let lines: Vec<&str> = billboard.lines().skip(2).collect();
     assert_eq!(seen.sources.len(), lines.len());
     for (row, line) in seen.sources.iter().zip(lines) {
@@ -273,7 +283,8 @@ fn our_rows_are_ntpq_pn_field_by_field() {
             (row.offset_s, words[8]),
             (row.jitter_s, words[9]),
         ] {
-            assert_eq!(format!("{:.4}", ours.unwrap() * 1e3), theirs, "{line}");
+            let ours = format!("{:.digits$}", ours.unwrap() * 1e3);
+            assert_eq!(ours, theirs.trim_start_matches('+'), "{line}");
         }
     }
 }
@@ -292,4 +303,76 @@ fn our_rows_are_what_ntpctl_prints() {
     assert!(text.contains(&format!("{:.3}ms", good.delay_s.unwrap() * 1e3)));
     assert!(matches!(good.state, State::Selected | State::Candidate));
     assert_eq!(silent.state, State::Unreachable);
+}
+
+/// A value of a captured `ntp-ctl status -f prometheus`.
+fn metric(text: &str, name: &str, address: Option<&str>) -> f64 {
+    let of = |line: &&str| {
+        let named = line
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with([' ', '{']));
+        named && address.is_none_or(|address| line.contains(&format!("address=\"{address}:123\"")))
+    };
+    let line = text
+        .lines()
+        .find(of)
+        .unwrap_or_else(|| panic!("no {name} {address:?}"));
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn our_rows_are_what_ntp_ctl_tells() {
+    let observation = data("ntpd-rs-1.9.0/observation.json");
+    let theirs = data("ntpd-rs-1.9.0/prometheus.txt");
+    let parsed = crate::proto::ntpd_rs::parse(observation.trim().as_bytes()).unwrap();
+    let seen = super::ntpd_rs::view(&parsed, NtpTimestamp::ZERO);
+    assert_eq!(seen.daemon.version.as_deref(), Some("1.9.0"));
+    assert_eq!(seen.daemon.synchronised, Some(true));
+    assert_eq!(
+        f64::from(seen.daemon.stratum.unwrap()),
+        metric(&theirs, "ntp_system_stratum", None)
+    );
+    let close = |ours: Option<f64>, name: &str, address: Option<&str>| {
+        let (ours, theirs) = (ours.unwrap(), metric(&theirs, name, address));
+        assert!(
+            (ours - theirs).abs() < 1e-9,
+            "{name} {address:?} {ours} {theirs}"
+        );
+    };
+    close(
+        seen.daemon.root_delay_s,
+        "ntp_system_root_delay_seconds",
+        None,
+    );
+    // Between the two the dispersion grew by ten seconds a second: the base of its variance is
+    // small beside the term of 100 t².
+    let later = metric(&theirs, "ntp_uptime_seconds", None) - parsed.uptime_s.unwrap();
+    let dispersion = metric(&theirs, "ntp_system_root_dispersion_seconds", None);
+    let expected = seen.daemon.root_dispersion_s.unwrap() + 10.0 * later;
+    assert!(
+        (expected - dispersion).abs() < 0.01,
+        "{expected} {dispersion}"
+    );
+    assert_eq!(seen.sources.len(), 4);
+    for row in &seen.sources {
+        let address = row.address.as_deref();
+        if address == Some("10.77.0.19") {
+            // Nobody is there: half the range of its type is no measurement.
+            assert_eq!(row.state, State::Unreachable);
+            assert_eq!((row.offset_s, row.error_s, row.delay_s), (None, None, None));
+            continue;
+        }
+        close(row.offset_s, "ntp_source_offset_seconds", address);
+        close(row.delay_s, "ntp_source_delay_seconds", address);
+        close(row.jitter_s, "ntp_source_uncertainty_seconds", address);
+        let poll = metric(&theirs, "ntp_source_poll_interval_seconds", address);
+        assert!((row.poll_interval_s.unwrap() - poll).abs() < 1e-6);
+    }
+    assert_eq!(seen.daemon.follows.as_deref(), Some("10.77.0.10"));
+    // Its own tool's order.
+    let order: Vec<&str> = seen.sources.iter().map(SourceRow::title).collect();
+    assert_eq!(
+        order,
+        ["10.77.0.10", "10.77.0.11", "10.77.0.12", "10.77.0.19"]
+    );
 }

@@ -41,7 +41,7 @@ pub fn look(wanted: &Wanted<'_>, context: &Context) -> Result<SourcesReport, Fai
     let silent = gathered.observed.iter().all(|seen| seen.sources.is_empty());
     let mut probe_problem = None;
     if silent && wanted.host.is_none() {
-        match probed::observe(wanted.timeout, context) {
+        match probed::observe(&gathered, wanted.timeout, context) {
             Ok(probe) => gathered.observed.extend(probe),
             Err(failure) => probe_problem = Some(failure),
         }
@@ -73,7 +73,10 @@ fn report(
     found.sort_by_key(|finding| finding.severity);
     if context.output.numeric {
         for row in gathered.observed.iter_mut().flat_map(|o| &mut o.sources) {
-            row.name.clone_from(&row.address);
+            // Of a name that did not resolve, the name is all there is.
+            if row.address.is_some() {
+                row.name.clone_from(&row.address);
+            }
         }
     }
     let (mut daemons, mut sources) = (Vec::new(), Vec::new());
@@ -160,9 +163,10 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
         };
     }
     if let Some(daemon) = daemons.iter().find(|d| d.synchronised == Some(false)) {
-        let answering = sources.iter().filter(|row| row.offset_s.is_some()).count();
+        let own = || sources.iter().filter(|row| row.daemon == daemon.name);
+        let answering = own().filter(|row| row.answers()).count();
         let name = &daemon.name;
-        return match (sources.len(), answering) {
+        return match (own().count(), answering) {
             (0, _) => format!("{name} is not synchronised: it has no sources"),
             (1, 0) => format!("{name} is not synchronised: its one source does not answer"),
             (1, _) => format!("{name} is not synchronised: it does not follow its one source"),

@@ -24,6 +24,7 @@ pub mod reference;
 pub mod set;
 pub mod stats;
 pub mod timesyncd;
+pub mod worse_clock;
 
 use super::Command;
 use super::Context;
@@ -35,7 +36,6 @@ use list::Wanted;
 
 /// Show the time sources of this machine, whatever daemon runs, and say what is wrong with them
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(flatten)]
     list: ListArgs,
@@ -70,17 +70,37 @@ impl Args {
     }
 
     /// The verb.
-    #[must_use]
-    pub const fn verb(&self) -> Option<&Verb> {
-        self.verb.as_ref()
+    ///
+    /// # Errors
+    /// An option of the table before another verb.
+    pub fn verb(&self) -> Result<Option<&Verb>, Failure> {
+        let verb = match &self.verb {
+            Some(Verb::Stats(_)) => "stats",
+            Some(Verb::Set(_)) => "set",
+            Some(Verb::Unset(_)) => "unset",
+            Some(Verb::List(_)) | None => return Ok(self.verb.as_ref()),
+        };
+        match self.list.given() {
+            None => Ok(self.verb.as_ref()),
+            Some(option) => Err(Failure::usage(format!(
+                "{option} before {verb} is an option of the table of sources"
+            ))
+            .hint(format!(
+                "its own options stand behind it: clockbox sources {verb} --help"
+            ))),
+        }
     }
 }
+
+/// Seconds that a question waits for its answer unless `--timeout` is given.
+const TIMEOUT_S: f64 = 3.0;
 
 /// Options of the table.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Ask the chronyd or ntpd of another machine, where it permits
-    #[arg(long, value_name = "HOST")]
+    /// Ask the chronyd or ntpd of another machine, where it permits; or the one behind this port or
+    /// control socket
+    #[arg(long, value_name = "HOST[:PORT]|SOCKET")]
     host: Option<String>,
     /// Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us
     #[arg(long, value_name = "S", value_parser = duration)]
@@ -100,6 +120,25 @@ pub struct ListArgs {
     /// Seconds to wait for an answer to each question
     #[arg(long, value_name = "S", default_value = "3", value_parser = duration)]
     timeout: f64,
+}
+
+impl ListArgs {
+    /// The first of its options that was given.
+    fn given(&self) -> Option<&'static str> {
+        let options = [
+            (self.host.is_some(), "--host"),
+            (self.max_error.is_some(), "--max-error"),
+            (self.watch.is_some(), "--watch"),
+            (self.count.is_some(), "--count"),
+            (self.prometheus, "--prometheus"),
+            (self.nagios, "--nagios"),
+            ((self.timeout - TIMEOUT_S).abs() > 0.0, "--timeout"),
+        ];
+        options
+            .iter()
+            .find(|(given, _)| *given)
+            .map(|(_, name)| *name)
+    }
 }
 
 /// Seconds on the command line, with a unit or without: `0.1`, `100ms`, `50us`.

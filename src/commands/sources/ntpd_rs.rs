@@ -162,8 +162,17 @@ fn row(
     row.name = Some(without_port(&title));
     row.address = address;
     row.poll_interval_s = source.poll.map(|p| 2f64.powi(i32::from(p.clamp(-10, 24))));
-    if let Some(unanswered) = source.unanswered {
-        row.reach_ok_of_8 = Some(8u32.saturating_sub(unanswered) as u8);
+    // It tells how many polls have had no answer since the last one, not how many of eight had.
+    if silent {
+        row.reach_ok_of_8 = Some(0);
+    }
+    if let Some(unanswered) = source.unanswered.filter(|n| (1..8).contains(n))
+        && state != State::Unreachable
+    {
+        row.text = Some(match unanswered {
+            1 => "its last poll had no answer (yet)".to_owned(),
+            n => format!("its last {n} polls had no answer; after eight it counts as unreachable"),
+        });
     }
     row.offset_s = source.offset_s;
     row.measured_offset_s = source.offset_s;
@@ -211,7 +220,7 @@ mod tests {
             uncertainty_s: Some(1e-4),
             delay_s: Some(0.02),
             poll: Some(4),
-            unanswered: Some(1),
+            unanswered: Some(3),
             ..ntpd_rs::Source::default()
         }
     }
@@ -241,9 +250,10 @@ mod tests {
         assert_eq!(second.address.as_deref(), Some("2001:db8::1"));
         assert_eq!(view.daemon.follows.as_deref(), Some("ntp1.example"));
         assert!((view.daemon.max_error_s.unwrap() - 0.013).abs() < 1e-9);
+        assert!(first.text.as_deref().unwrap().contains("3 polls"));
         assert_eq!(
             (first.reach_ok_of_8, first.poll_interval_s),
-            (Some(7), Some(16.0))
+            (None, Some(16.0))
         );
     }
 

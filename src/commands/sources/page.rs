@@ -24,12 +24,20 @@ pub const LIST: ManPage = ManPage {
         ),
         ("Look on while a daemon settles", "clockbox sources --watch"),
         (
+            "The same in a script: wait until it is settled, at most a minute",
+            "clockbox sync --wait --timeout 60",
+        ),
+        (
             "For node_exporter's textfile collector",
             "clockbox sources --prometheus > /var/lib/node_exporter/clockbox.prom",
         ),
         (
             "The chronyd of another machine",
             "clockbox sources --host ntp1.example.com",
+        ),
+        (
+            "A task of Ansible",
+            "- command: clockbox sources --json --max-error 100ms\n  register: sources\n  changed_when: false\n  failed_when: not (sources.stdout | from_json).ok",
         ),
     ],
     files: &[
@@ -50,7 +58,7 @@ pub const LIST: ManPage = ManPage {
     sections: &[
         (
             "DAEMONS",
-            "chronyd and clockbox's daemon are asked through their control socket or UDP port 323, ntpd and NTPsec by control messages (mode 6), systemd-timesyncd over the system bus (never starting it) or by its files, ntpd-rs through its observation socket, OpenNTPD through ntpctl. phc2sys, ptp4l, ts2phc and timemaster are named when they run. When several run, all are shown. When none tells its sources, the servers of this machine's configuration are asked directly and the rows say so.\n\nNothing is started, stopped or changed by looking.",
+            "chronyd and clockbox's daemon are asked through their control socket or UDP port 323, ntpd and NTPsec by control messages (mode 6), systemd-timesyncd over the system bus (never starting it) or by its files, ntpd-rs through its observation socket, OpenNTPD through ntpctl. phc2sys, ptp4l, ts2phc and timemaster are named when they run. When several run, all are shown. When none tells its sources, the servers of this machine's configuration are asked directly and the rows say so. Where chronyd and clockbox's daemon both run, an ordinary user is not told whose answer UDP port 323 gives: root is.\n\nNothing is started, stopped or changed by looking.",
         ),
         (
             "SIGNS",
@@ -125,8 +133,16 @@ pub const SET: ManPage = ManPage {
             "clockbox sources set --pool 2.debian.pool.ntp.org",
         ),
         (
+            "The time of the cloud or host that this machine stands on: on Azure the host's clock, on AWS its server",
+            "clockbox sources set --cloud",
+        ),
+        (
             "In an image",
             "clockbox sources set --root /mnt ntp1.example.com",
+        ),
+        (
+            "A task of Ansible",
+            "- command: clockbox sources set --json ntp1.example.com ntp2.example.com\n  register: sources\n  changed_when: (sources.stdout | from_json).changed\n  failed_when: not (sources.stdout | from_json).ok",
         ),
     ],
     files: &[
@@ -136,10 +152,16 @@ pub const SET: ManPage = ManPage {
         ),
         ("*.clockbox-old", "the copy of what a file was before"),
     ],
-    sections: &[(
-        "WHAT IS DONE",
-        "The names are looked up; one without an address ends it before anything is written. Lines of network sources are commented out (with --add they stay), the new ones stand where they stood, the rest of the file stays byte for byte; reference clocks stay. chronyd and clockbox's daemon are told through their control socket without a restart, the others by a restart of their service. Then the daemon is asked until the new sources answer. When none has after --wait seconds, the files are put back as they were and the daemon is told again.\n\nA second run with the same words changes nothing.",
-    )],
+    sections: &[
+        (
+            "WHAT IS DONE",
+            "The names are looked up; one without an address ends it before anything is written. Lines of network sources are commented out (with --add they stay), the new ones stand where they stood, the rest of the file stays byte for byte; reference clocks stay. chronyd and clockbox's daemon are told through their control socket without a restart, the others by a restart of their service. Then the daemon is asked until the new sources answer. When none has after --wait seconds, the files are put back as they were and the daemon is told again.\n\nA second run with the same words changes nothing.",
+        ),
+        (
+            "THE CLOUD'S OWN TIME",
+            "--cloud writes what the provider documents, with the reason for each line as a comment above it, and restarts the daemon: Azure: the host's clock, found by its driver's name (hyperv), and makestep 1.0 -1; where hv_utils is not loaded, the command that loads it. AWS: 169.254.169.123 and fd00:ec2::123, and where the instance has it Amazon's PTP clock, with the error that its driver states in the delay; its servers smear leap seconds, the clock does not, so they are then only watched (noselect). Google: metadata.google.internal; Oracle, Alibaba and Tencent: theirs. Elsewhere the host's clock, when KVM, Hyper-V or VMware give one. Beside servers that smear leap seconds leapsectz and leapseclist are commented out. The cloud is told by the firmware's words under /sys/class/dmi/id, without a network; in an image, name it: --cloud=azure.",
+        ),
+    ],
     statuses: &[
         (
             ExitStatus::Done,

@@ -1,10 +1,10 @@
 //! When no daemon tells its sources: the configured servers are asked directly, once each, and the
 //! rows say so.
 
+use super::gather::Gathered;
 use super::observed::Observed;
 use crate::commands::Context;
 use crate::commands::sync::choose;
-use crate::commands::sync::choose::Wanted;
 use crate::commands::sync::judge;
 use crate::commands::sync::measure;
 use crate::commands::sync::measure::Terms;
@@ -15,7 +15,6 @@ use crate::report::sources::SourceRow;
 use crate::report::sources::State;
 use crate::report::sources::explain::Limits;
 use crate::report::sync;
-use crate::report::sync::OriginKind;
 use crate::report::sync::Verdict;
 use crate::sys;
 use std::path::Path;
@@ -23,16 +22,17 @@ use std::path::Path;
 /// The name that stands in `daemon`.
 pub const NAME: &str = "probe";
 
-/// Asks the servers of this machine's configuration; `None` when it names none.
+/// Asks the servers that the daemon which keeps the clock is told to follow, else those of this
+/// machine's configuration; `None` when it names none.
 ///
 /// # Errors
 /// When the configuration is broken or cannot be read.
-pub fn observe(limit_s: f64, context: &Context) -> Result<Option<Observed>, Failure> {
-    let plans = choose::plans(&Wanted::default(), Path::new("/"))?;
-    let own = plans
-        .into_iter()
-        .find(|plan| plan.origin.kind == OriginKind::Config);
-    let Some(plan) = own else {
+pub fn observe(
+    gathered: &Gathered,
+    limit_s: f64,
+    context: &Context,
+) -> Result<Option<Observed>, Failure> {
+    let Some(plan) = choose::configured(gathered.in_use(), Path::new("/"))? else {
         return Ok(None);
     };
     let terms = Terms {
@@ -46,9 +46,12 @@ pub fn observe(limit_s: f64, context: &Context) -> Result<Option<Observed>, Fail
     let mut daemon = DaemonRow::new(NAME);
     daemon.via = Some("probe".to_owned());
     let from = report.origin.path.as_deref().unwrap_or("the configuration");
-    daemon.problem = Some(format!(
-        "no daemon told its sources: the servers of {from} were asked directly"
-    ));
+    let why = if gathered.observed.is_empty() {
+        "no time daemon runs"
+    } else {
+        "no daemon told its sources"
+    };
+    daemon.problem = Some(format!("{why}: the servers of {from} were asked directly"));
     if let Some(result) = &report.result {
         daemon.offset_s = Some(result.offset_s);
         daemon.max_error_s = Some(result.offset_s.abs() + result.error_bound_s);

@@ -3,7 +3,12 @@
 
 use super::configured::Refclock;
 use crate::conf::cloud::Cloud;
+use crate::conf::ptp::PtpKind;
+use crate::proto::refid::RefId;
+use crate::report::sources::SourceKind;
+use crate::report::sources::SourceRow;
 use crate::sys::ptp::PtpClock;
+use std::net::Ipv4Addr;
 
 /// The sentence for a reference clock's identifier.
 #[must_use]
@@ -56,37 +61,41 @@ pub fn describe(
     })
 }
 
+/// What a server follows itself, in words; `refid` as it is shown.
+#[must_use]
+pub fn upstream(refid: &str, stratum: Option<u8>) -> Option<String> {
+    let octets = match refid.parse::<Ipv4Addr>() {
+        Ok(address) => address.octets(),
+        // A code that is no text stands there in hexadecimal.
+        Err(_) if refid.len() == 8 => u32::from_str_radix(refid, 16).ok()?.to_be_bytes(),
+        Err(_) => {
+            let mut octets = [0; 4];
+            octets
+                .get_mut(..refid.len())?
+                .copy_from_slice(refid.as_bytes());
+            octets
+        }
+    };
+    let words = RefId(octets).words(stratum.unwrap_or(16))?;
+    Some(format!("it follows {words}"))
+}
+
+/// True when a row's server says that it serves its own clock.
+#[must_use]
+pub fn serves_own_clock(row: &SourceRow) -> bool {
+    row.kind == SourceKind::Server
+        && row
+            .reference
+            .as_deref()
+            .is_some_and(|words| words.ends_with(RefId::OWN_CLOCK))
+}
+
 /// A PTP clock and whose it is.
 #[must_use]
 pub fn ptp(shown: &str, clock: &PtpClock, cloud: Option<Cloud>) -> String {
     let name = &clock.clock_name;
-    let whose = whose(name, cloud);
+    let whose = PtpKind::of(name).whose(cloud);
     format!("the PTP hardware clock {shown} ({name}): {whose}")
-}
-
-/// Whose clock a PTP clock of this name is.
-#[must_use]
-pub fn whose(clock_name: &str, cloud: Option<Cloud>) -> &'static str {
-    match clock_name {
-        "hyperv" if cloud == Some(Cloud::Azure) => {
-            "the host's clock through Hyper-V, which is normal on Azure"
-        }
-        "hyperv" => "the clock of the Hyper-V host",
-        "KVM virtual PTP" => "the clock of the KVM host",
-        "ptp_vmw" => "the clock of the VMware host",
-        "ptp_vmclock" | "vmclock" => "the clock of the host, which tells of migrations",
-        name if name.starts_with("ena-ptp") => "Amazon's clock for this instance",
-        _ => "a network card's, which something has to set (ptp4l, most often to TAI)",
-    }
-}
-
-/// True when the host sets it and it keeps UTC: it can be followed as it is.
-#[must_use]
-pub fn is_virtual(clock_name: &str) -> bool {
-    matches!(
-        clock_name,
-        "hyperv" | "KVM virtual PTP" | "ptp_vmw" | "ptp_vmclock" | "vmclock"
-    ) || clock_name.starts_with("ena-ptp")
 }
 
 #[cfg(test)]
@@ -143,6 +152,27 @@ mod tests {
                 .contains("shared memory")
         );
         assert_eq!(describe("XX", &[], &[], None), None);
+    }
+
+    #[test]
+    fn what_a_server_follows_is_said_in_words() {
+        for (refid, stratum, words) in [
+            ("GPS", 1, Some("satellite")),
+            ("7F7F0101", 1, Some("its own clock")),
+            ("127.127.1.1", 11, Some("its own clock")),
+            ("LOCL", 1, Some("its own clock")),
+            ("192.0.2.1", 2, None),
+            ("71.80.83.0", 2, None),
+            ("ZZZZ", 1, None),
+            ("", 1, None),
+            ("too long a text", 1, None),
+        ] {
+            let said = upstream(refid, Some(stratum));
+            match words {
+                Some(words) => assert!(said.unwrap().contains(words), "{refid}"),
+                None => assert_eq!(said, None, "{refid}"),
+            }
+        }
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::report::sources::stats::StatsReport;
 /// Show what the daemon has learnt of each source: samples, drift, deviation
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Ask the chronyd or ntpd of another machine, where it permits
-    #[arg(long, value_name = "HOST")]
+    /// Ask the chronyd or ntpd of another machine, where it permits; or the one behind this port or
+    /// control socket
+    #[arg(long, value_name = "HOST[:PORT]|SOCKET")]
     host: Option<String>,
     /// Seconds to wait for an answer to each question
     #[arg(long, value_name = "S", default_value = "3", value_parser = super::duration)]
@@ -43,7 +44,7 @@ impl Command for Args {
             sources.extend(seen.stats);
         }
         if context.output.numeric {
-            for row in &mut sources {
+            for row in sources.iter_mut().filter(|row| row.address.is_some()) {
                 row.name.clone_from(&row.address);
             }
         }

@@ -88,6 +88,7 @@ pub fn rows(found: &[Found], seen: &[DaemonRow], image: bool) -> Vec<InstalledDa
                     .or_else(|| f.program.clone()),
                 enabled: service.map(|s| s.enabled),
                 masked: service.is_some_and(|s| s.masked),
+                yields_to: service.and_then(|s| s.yields_to.clone()),
                 running: (!image).then_some(f.running.is_some()),
                 pid: f.running.as_ref().map(|r| r.pid),
                 holds_clock: f.running.as_ref().and_then(|r| r.holds_clock),
@@ -105,14 +106,23 @@ fn main_service(found: &Found) -> Option<&Service> {
         .or_else(|| found.services.first())
 }
 
-/// What is worth saying of services.
+/// What is worth saying of services. `starts`: a service manager runs that starts them, which in a
+/// container it does not do; `None` for an image, where that cannot be asked.
 #[must_use]
-pub fn findings(found: &[Found], image: bool) -> Vec<Finding> {
+pub fn findings(found: &[Found], starts: Option<bool>) -> Vec<Finding> {
+    let image = starts.is_none();
     let mut out = Vec::new();
     let enabled: Vec<(&Found, &Service)> = found
         .iter()
         .filter(|f| f.kind.disciplines() && f.kind != Kind::Phc2sys)
-        .filter_map(|f| Some((f, f.services.iter().find(|s| s.enabled && !s.masked)?)))
+        .filter_map(|f| {
+            Some((
+                f,
+                f.services
+                    .iter()
+                    .find(|s| s.enabled && !s.masked && s.yields_to.is_none())?,
+            ))
+        })
         .collect();
     if let [(_, first), rest @ ..] = enabled.as_slice()
         && !rest.is_empty()
@@ -147,13 +157,13 @@ pub fn findings(found: &[Found], image: bool) -> Vec<Finding> {
         }
         return out;
     }
+    let own = |f: &&Found| {
+        f.kind.disciplines() && f.running.as_ref().is_some_and(|running| !running.container)
+    };
+    let at_work: Vec<&str> = found.iter().filter(own).map(|f| f.kind.word()).collect();
     for (f, service) in &enabled {
         if f.running.is_none() && enabled.len() == 1 {
-            out.push(
-                Finding::error(format!("{} is enabled but does not run", service.name)).next(
-                    format!("systemctl status {0}; journalctl -u {0}", service.name),
-                ),
-            );
+            out.push(idle(&service.name, &at_work, starts == Some(true)));
         }
     }
     for f in found {
@@ -178,10 +188,32 @@ pub fn findings(found: &[Found], image: bool) -> Vec<Finding> {
     out
 }
 
+/// A service that is enabled and does not run: a fault where nothing else keeps the clock.
+fn idle(service: &str, at_work: &[&str], starts: bool) -> Finding {
+    if !at_work.is_empty() {
+        let verb = if at_work.len() == 1 { "does" } else { "do" };
+        return Finding::warning(format!(
+            "{service} is enabled and idle; {} {verb} its work now. At the next boot they meet: keep one",
+            at_work.join(" and ")
+        ))
+        .next(format!("systemctl disable {service}"));
+    }
+    if !starts {
+        return Finding::warning(format!(
+            "{service} is enabled but does not run; in a container the host keeps the clock"
+        ))
+        .next("on the host: clockbox status");
+    }
+    Finding::error(format!("{service} is enabled but does not run")).next(format!(
+        "systemctl status {service}; journalctl -u {service}"
+    ))
+}
+
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "tests make files")]
 mod tests {
     use super::*;
+    use crate::report::finding::Severity;
     use std::fs;
     use std::os::unix::fs::symlink;
 
@@ -210,7 +242,7 @@ mod tests {
             ("ntpd", "[Unit]\n", true),
         ]);
         let found = find(root.path(), None);
-        let told = findings(&found, true);
+        let told = findings(&found, None);
         assert!(
             told[0].text.contains("chronyd and ntpd") && told[0].text.contains("conflict"),
             "{told:?}"
@@ -232,15 +264,15 @@ mod tests {
             ("chronyd", "[Unit]\n", true),
             ("systemd-timesyncd", "[Unit]\n", false),
         ]);
-        assert!(findings(&find(root.path(), None), true).is_empty());
+        assert!(findings(&find(root.path(), None), None).is_empty());
         let root = image(&[("chronyd", "[Unit]\n", false)]);
-        assert_eq!(findings(&find(root.path(), None), true).len(), 1);
+        assert_eq!(findings(&find(root.path(), None), None).len(), 1);
     }
 
     #[test]
     fn enabled_but_not_running_and_the_reverse_are_told() {
         let root = image(&[("chronyd", "[Unit]\n", true)]);
-        let told = findings(&find(root.path(), Some(&[])), false);
+        let told = findings(&find(root.path(), Some(&[])), Some(true));
         assert!(
             told[0].text.contains("enabled but does not run"),
             "{told:?}"
@@ -254,7 +286,91 @@ mod tests {
             arguments: vec![],
             age_s: None,
         };
-        let told = findings(&find(root.path(), Some(&[process])), false);
+        let told = findings(&find(root.path(), Some(&[process])), Some(true));
         assert!(told[0].text.contains("not enabled"), "{told:?}");
+    }
+
+    fn runs(kind: Kind) -> Running {
+        Running {
+            kind,
+            pid: 1,
+            holds_clock: Some(true),
+            container: false,
+            arguments: vec![],
+            age_s: None,
+        }
+    }
+
+    #[test]
+    fn an_idle_timesyncd_is_no_error_where_another_daemon_works() {
+        let root = image(&[("systemd-timesyncd", "[Unit]\n", true)]);
+        let told = findings(&find(root.path(), Some(&[runs(Kind::Ntpd)])), Some(true));
+        assert!(
+            told.iter().all(|f| f.severity != Severity::Error),
+            "{told:?}"
+        );
+        assert!(
+            told[0].text.contains("idle; ntpd does its work"),
+            "{told:?}"
+        );
+        assert_eq!(
+            told[0].next.as_deref(),
+            Some("systemctl disable systemd-timesyncd")
+        );
+        // Nothing starts services in a container.
+        let told = findings(&find(root.path(), Some(&[])), Some(false));
+        assert!(
+            told[0].text.contains("the host keeps the clock"),
+            "{told:?}"
+        );
+        assert_eq!(told[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_timesyncd_whose_unit_gives_way_to_ntpd_is_not_in_its_way() {
+        let root = image(&[
+            ("systemd-timesyncd", "[Unit]\nConflicts=ntp.service\n", true),
+            ("ntp", "[Unit]\n", true),
+        ]);
+        let both = findings(&find(root.path(), None), None);
+        assert_eq!(both[0].severity, Severity::Error, "{both:?}");
+        let drop_ins = root
+            .path()
+            .join("usr/lib/systemd/system/systemd-timesyncd.service.d");
+        fs::create_dir_all(&drop_ins).unwrap();
+        let condition = "[Unit]\nConditionFileIsExecutable=!/usr/sbin/ntpd\n";
+        fs::write(drop_ins.join("disable-with-time-daemon.conf"), condition).unwrap();
+        // The program is not there yet: nothing gives way.
+        assert_eq!(
+            findings(&find(root.path(), None), None)[0].severity,
+            Severity::Error
+        );
+        fs::create_dir_all(root.path().join("usr/sbin")).unwrap();
+        fs::write(root.path().join("usr/sbin/ntpd"), "").unwrap();
+        let found = find(root.path(), Some(&[runs(Kind::Ntpd)]));
+        assert!(findings(&found, Some(true)).is_empty(), "{found:?}");
+        let rows = rows(&found, &[], false);
+        let timesyncd = rows.iter().find(|row| row.name == "systemd-timesyncd");
+        assert_eq!(
+            timesyncd.unwrap().yields_to.as_deref(),
+            Some("/usr/sbin/ntpd")
+        );
+    }
+
+    #[test]
+    fn ntpd_enabled_where_chronyd_runs_is_the_one_to_go() {
+        let root = image(&[
+            ("chronyd", "[Unit]\nConflicts=ntpd.service\n", true),
+            ("ntpd", "[Unit]\n", true),
+        ]);
+        for (runs_now, goes) in [(Kind::Chronyd, "ntpd"), (Kind::Ntpd, "chronyd")] {
+            let told = findings(&find(root.path(), Some(&[runs(runs_now)])), Some(true));
+            assert_eq!(told[0].severity, Severity::Error);
+            assert_eq!(
+                told[0].next,
+                Some(format!("systemctl disable --now {goes}")),
+                "{told:?}"
+            );
+        }
     }
 }

@@ -89,14 +89,6 @@ pub fn judge(
         );
         return judgement;
     }
-    if daemon.holds_clock == Some(false) && !daemons.iter().any(|d| d.holds_clock == Some(true)) {
-        judgement.verdict = Verdict::NotKept;
-        judgement.text = format!(
-            "The time is right now, but nothing keeps it: {} only looks",
-            daemon.name
-        );
-        return judgement;
-    }
     let offset = daemon.offset_s.map_or(String::new(), |o| {
         format!(": the clock is {}", direction(o))
     });
@@ -104,6 +96,24 @@ pub fn judge(
     let since = daemon
         .last_update_age_s
         .map_or(String::new(), |s| format!(", as of {}", ago(s)));
+    if daemon.holds_clock == Some(false) && !daemons.iter().any(|d| d.holds_clock == Some(true)) {
+        judgement.verdict = Verdict::NotKept;
+        let lookers: Vec<&str> = daemons
+            .iter()
+            .filter(|d| d.holds_clock == Some(false) && d.name != probed::NAME)
+            .map(|d| d.name.as_str())
+            .collect();
+        let (look, leave) = if lookers.len() > 1 {
+            ("look", "leave")
+        } else {
+            ("looks", "leaves")
+        };
+        judgement.text = format!(
+            "The time is right now{offset}{bound}{since}. But nothing keeps it: {} only {look} and {leave} the clock alone",
+            lookers.join(" and ")
+        );
+        return judgement;
+    }
     judgement.text = format!(
         "The time is right{offset}{bound}{since}. {} follows {follows}",
         daemon.name

@@ -1,6 +1,6 @@
 //! The machine's own facts for `clockbox status`: its clocks, its zone, its kernel, its ports.
 
-use crate::conf::zone::adjtime;
+use crate::commands::timezone::Outline;
 use crate::report::finding::Finding;
 use crate::report::format::rfc3339;
 use crate::report::format::signed_seconds;
@@ -12,33 +12,26 @@ use crate::sys::files;
 use crate::sys::processes;
 use crate::sys::sock_diag;
 use crate::sys::sock_diag::Protocol;
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The clocks and the zone.
 #[must_use]
-pub fn clocks() -> Clocks {
+pub fn clocks(zone: Option<&Outline>) -> Clocks {
     let (now, nanos) = sys::clock::unix();
     let offset = sys::clock::local_offset();
-    let places = zone_places(Path::new("/"));
-    let rtc_local = files::read_text(Path::new("/etc/adjtime"), 4096)
-        .ok()
-        .map(|text| adjtime::mode(&text) == Some(adjtime::Rtc::Local));
+    let rtc_local = zone.is_some_and(|zone| zone.rtc_local);
     let mut clocks = Clocks {
         utc: rfc3339(now, nanos),
         local: local(now, offset),
-        zone: zone(&places),
-        zone_places: places
-            .iter()
-            .map(|(place, zone)| format!("{place}: {zone}"))
-            .collect(),
-        rtc_local: Some(rtc_local.unwrap_or(false)),
+        zone: zone.and_then(|zone| zone.zone.clone()),
+        zone_places: zone.map(|zone| zone.places.clone()).unwrap_or_default(),
+        rtc_local: Some(rtc_local),
         ..Clocks::default()
     };
     match sys::rtc::Rtc::open().and_then(|rtc| rtc.read()) {
         Ok(shown) => {
-            let shift = if rtc_local == Some(true) { offset } else { 0 };
+            let shift = if rtc_local { offset } else { 0 };
             let (now, nanos) = sys::clock::unix();
             clocks.rtc = Some(rfc3339(shown, 0).replace(".000000000Z", ""));
             // It shows whole seconds: on the average it is half a second further.
@@ -60,77 +53,17 @@ fn local(unix: i64, offset: i64) -> String {
     format!("{text}{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// Every place that names the zone.
+/// A battery-backed clock that the next boot would begin with.
 #[must_use]
-pub fn zone_places(root: &Path) -> BTreeMap<&'static str, String> {
-    let mut places = BTreeMap::new();
-    let text = |path: &str| {
-        let path = files::under(root, Path::new(path));
-        files::read_text(&path, 4096).ok()
-    };
-    let link = files::link_target(&files::under(root, Path::new("/etc/localtime")));
-    if let Some(target) = link.as_deref().and_then(Path::to_str)
-        && let Some((_, zone)) = target.split_once("zoneinfo/")
-    {
-        places.insert("/etc/localtime", zone.to_owned());
-    }
-    if let Some(zone) = text("/etc/timezone").map(|t| t.trim().to_owned()) {
-        places.insert("/etc/timezone", zone);
-    }
-    let clock = text("/etc/sysconfig/clock").unwrap_or_default();
-    let assigned = clock.lines().find_map(|line| {
-        let value = line
-            .strip_prefix("ZONE=")
-            .or_else(|| line.strip_prefix("TIMEZONE="))?;
-        Some(value.trim().trim_matches(['"', '\'']).to_owned())
-    });
-    if let Some(zone) = assigned {
-        places.insert("/etc/sysconfig/clock", zone);
-    }
-    places.retain(|_, zone| !zone.is_empty());
-    places
-}
-
-fn zone(places: &BTreeMap<&'static str, String>) -> Option<String> {
-    places
-        .get("/etc/localtime")
-        .or_else(|| places.values().next())
-        .cloned()
-}
-
-/// What is worth saying of clocks and zone.
-#[must_use]
-pub fn findings(clocks: Option<&Clocks>, root: &Path) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let places = zone_places(root);
-    let named: BTreeSet<&String> = places.values().collect();
-    if named.len() > 1 {
-        let list: Vec<String> = places
-            .iter()
-            .map(|(place, zone)| format!("{place} says {zone}"))
-            .collect();
-        let winner = zone(&places).unwrap_or_default();
-        found.push(
-            Finding::warning(format!(
-                "the time zone is not the same everywhere: {}",
-                list.join(", ")
-            ))
-            .next(format!("clockbox timezone set {winner}")),
-        );
-    }
-    if let Some(offset) = clocks
-        .and_then(|c| c.rtc_offset_s)
-        .filter(|offset| offset.abs() > 5.0)
-    {
-        found.push(
-            Finding::warning(format!(
-                "the battery-backed clock is {} from the system clock: the next boot begins with that",
-                signed_seconds(-offset)
-            ))
-            .next("once the system clock is right: clockbox sync --rtc"),
-        );
-    }
-    found
+pub fn rtc_finding(clocks: &Clocks) -> Option<Finding> {
+    let offset = clocks.rtc_offset_s.filter(|offset| offset.abs() > 5.0)?;
+    Some(
+        Finding::warning(format!(
+            "the battery-backed clock is {} from the system clock: the next boot begins with that",
+            signed_seconds(-offset)
+        ))
+        .next("once the system clock is right: clockbox sync --rtc"),
+    )
 }
 
 /// The kernel's word.
@@ -145,6 +78,8 @@ pub fn kernel() -> Result<KernelRow, sys::error::Error> {
     );
     Ok(KernelRow {
         synchronised: kernel.synchronised(),
+        flags: kernel.flags().into_iter().map(str::to_owned).collect(),
+        remaining_offset_s: kernel.offset + kernel.slew_left,
         max_error_s: kernel.max_error,
         estimated_error_s: kernel.estimated_error,
         frequency_ppm: kernel.frequency_ppm,
@@ -185,37 +120,22 @@ pub fn ports() -> Result<Vec<PortRow>, sys::error::Error> {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "tests make files")]
 mod tests {
     use super::*;
-    use std::fs;
-    use std::os::unix::fs::symlink;
 
     #[test]
-    fn zones_that_differ_are_told_with_what_to_type() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("etc/sysconfig")).unwrap();
-        symlink(
-            "../usr/share/zoneinfo/Japan",
-            root.path().join("etc/localtime"),
-        )
-        .unwrap();
-        fs::write(
-            root.path().join("etc/sysconfig/clock"),
-            "ZONE=\"UTC\"\nUTC=true\n",
-        )
-        .unwrap();
-        let found = findings(None, root.path());
+    fn a_battery_backed_clock_that_is_far_off_is_told() {
+        let mut clocks = Clocks {
+            rtc_offset_s: Some(350.0),
+            ..Clocks::default()
+        };
+        let told = rtc_finding(&clocks).unwrap();
         assert!(
-            found[0].text.contains("/etc/sysconfig/clock says UTC"),
-            "{found:?}"
+            told.text.contains("-350 s from the system clock"),
+            "{told:?}"
         );
-        assert_eq!(
-            found[0].next.as_deref(),
-            Some("clockbox timezone set Japan")
-        );
-        fs::write(root.path().join("etc/sysconfig/clock"), "ZONE=\"Japan\"\n").unwrap();
-        assert!(findings(None, root.path()).is_empty());
+        clocks.rtc_offset_s = Some(-0.4);
+        assert_eq!(rtc_finding(&clocks), None);
     }
 
     #[test]

@@ -10,14 +10,17 @@ pub mod machine;
 use super::Command;
 use super::Context;
 use super::page::ManPage;
+use crate::commands::check_port::holders;
 use crate::commands::sources::duration;
 use crate::commands::sources::findings;
 use crate::commands::sources::gather;
 use crate::commands::sources::gather::Gathered;
 use crate::commands::sources::probed;
-use crate::commands::sources::reference;
+use crate::commands::timezone;
+use crate::commands::timezone::Outline;
 use crate::conf::cloud;
 use crate::conf::cloud::Platform;
+use crate::conf::ptp::PtpKind;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::finding::Finding;
@@ -30,6 +33,7 @@ use crate::report::status::Verdict;
 use crate::sys;
 use crate::sys::ptp::PtpClock;
 use crate::sys::service;
+use crate::sys::service::Manager;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -67,7 +71,7 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     let mut gathered = gather::local(limit_s);
     let mut notes = Vec::new();
     if gathered.observed.iter().all(|seen| seen.sources.is_empty()) {
-        match probed::observe(limit_s, context) {
+        match probed::observe(&gathered, limit_s, context) {
             Ok(probe) => gathered.observed.extend(probe),
             Err(failure) => notes.push(Finding::error(failure.message)),
         }
@@ -75,7 +79,8 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     let (now, _) = sys::clock::unix();
     let mut found = findings::all(&gathered, now);
     let kernel = machine::kernel();
-    let clocks = machine::clocks();
+    let zone = zone(None, &mut notes);
+    let clocks = machine::clocks(zone.as_ref());
     let services = installed::find(root, Some(&gathered.running));
     let seen: Vec<_> = gathered.observed.iter().map(|o| o.daemon.clone()).collect();
     let sources: Vec<_> = gathered
@@ -85,8 +90,12 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
         .collect();
     let kernel_flag = kernel.as_ref().ok().map(|k| k.synchronised);
     let judgement = judge::judge(&seen, &sources, &found, kernel_flag);
-    found.extend(installed::findings(&services, false));
-    found.extend(machine::findings(Some(&clocks), root));
+    found.extend(installed::findings(
+        &services,
+        Some(service::manager(root) != Manager::None && holders::container().is_none()),
+    ));
+    found.extend(zone.map(|zone| zone.findings).unwrap_or_default());
+    found.extend(machine::rtc_finding(&clocks));
     found.extend(unused_clock(&gathered));
     let ports = machine::ports();
     if let Err(error) = &ports {
@@ -118,6 +127,7 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
         ptp_clocks: ptp_rows(&gathered.clocks, &platform),
         ports: ports.unwrap_or_default(),
         findings: found,
+        root_looks: sys::host::is_root(),
     }
 }
 
@@ -132,8 +142,14 @@ fn image(root: &Path) -> Result<StatusReport, Failure> {
         .target(root.display().to_string()));
     }
     let services = installed::find(root, None);
-    let mut found = installed::findings(&services, true);
-    found.extend(machine::findings(None, root));
+    let mut found = installed::findings(&services, None);
+    let mut notes = Vec::new();
+    found.extend(
+        zone(Some(root), &mut notes)
+            .map(|zone| zone.findings)
+            .unwrap_or_default(),
+    );
+    found.extend(notes);
     found.sort_by_key(|finding| finding.severity);
     let wrong = found.iter().any(|f| f.severity == Severity::Error);
     let none = services
@@ -171,8 +187,20 @@ fn image(root: &Path) -> Result<StatusReport, Failure> {
         ptp_clocks: Vec::new(),
         ports: Vec::new(),
         findings: found,
+        root_looks: false,
         status: status(verdict),
     })
+}
+
+/// The zone; what keeps it from being read goes to the notes.
+fn zone(root: Option<&Path>, notes: &mut Vec<Finding>) -> Option<Outline> {
+    match timezone::outline(root) {
+        Ok(zone) => Some(zone),
+        Err(failure) => {
+            notes.push(Finding::warning(failure.message).next("clockbox timezone show"));
+            None
+        }
+    }
 }
 
 const fn status(verdict: Verdict) -> ExitStatus {
@@ -198,17 +226,23 @@ fn ptp_rows(clocks: &[PtpClock], platform: &Platform) -> Vec<PtpRow> {
             device: clock.device.clone(),
             clock_name: clock.clock_name.clone(),
             links: clock.links.clone(),
-            meaning: reference::whose(&clock.clock_name, platform.cloud).to_owned(),
+            meaning: PtpKind::of(&clock.clock_name)
+                .whose(platform.cloud)
+                .to_owned(),
         })
         .collect()
 }
 
 /// The host gives its clock, and nobody takes it.
 fn unused_clock(gathered: &Gathered) -> Option<Finding> {
-    let clock = gathered
-        .clocks
-        .iter()
-        .find(|clock| reference::is_virtual(&clock.clock_name))?;
+    // Where the provider documents servers, only Amazon's clock is documented beside them.
+    let servers = gathered
+        .cloud
+        .is_some_and(|cloud| !cloud.time_servers().is_empty());
+    let clock = gathered.clocks.iter().find(|clock| {
+        let kind = PtpKind::of(&clock.clock_name);
+        kind == PtpKind::Ena || (kind.is_hosts() && !servers)
+    })?;
     let used = gathered
         .observed
         .iter()
@@ -226,11 +260,9 @@ fn unused_clock(gathered: &Gathered) -> Option<Finding> {
         Finding::info(format!(
             "{device} ({}) is {}, and chronyd does not use it",
             clock.clock_name,
-            reference::whose(&clock.clock_name, gathered.cloud)
+            PtpKind::of(&clock.clock_name).whose(gathered.cloud)
         ))
-        .next(format!(
-            "in chrony.conf: refclock PHC {device} poll 3 dpoll -2 offset 0 stratum 2"
-        )),
+        .next("sudo clockbox sources set --cloud"),
     )
 }
 
@@ -238,13 +270,25 @@ const PAGE: ManPage = ManPage {
     examples: &[
         ("Is the time right?", "clockbox status"),
         (
-            "In a script",
-            "clockbox status --quiet || echo the time of this machine is not right",
+            "In a script: nothing is printed, the exit status is the answer",
+            "clockbox status -q || echo the time of this machine is not right",
+        ),
+        (
+            "Wait at most two minutes until it is right within 50 ms, before something starts that needs it",
+            "clockbox sync --wait --max-error 0.05 --timeout 120",
+        ),
+        (
+            "The error bound and its age for a program",
+            "clockbox status --json | jq '{verdict, offset_s, error_bound_s, age_s}'",
         ),
         ("For Nagios and its kin", "clockbox status --nagios"),
         (
             "What will a mounted image do?",
             "clockbox status --root /mnt",
+        ),
+        (
+            "A task of Ansible",
+            "- command: clockbox status --json\n  register: status\n  changed_when: false\n  failed_when: (status.stdout | from_json).verdict != 'right'",
         ),
     ],
     files: &[

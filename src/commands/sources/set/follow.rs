@@ -1,0 +1,277 @@
+//! Making the daemon follow: it is told, its sources are waited for, and everything is put back
+//! when none of them answers.
+
+use super::CommonArgs;
+use super::Mode;
+use super::Wanted;
+use super::files::Edit;
+use super::files::restore;
+use super::place::Place;
+use crate::commands::Context;
+use crate::commands::sources::apply;
+use crate::commands::sources::configured;
+use crate::commands::sources::findings;
+use crate::conf::sources::TimeSource;
+use crate::exit::ExitStatus;
+use crate::exit::Failure;
+use crate::report::finding::Finding;
+use crate::report::sources::set::SetReport;
+use crate::sys::cmdmon;
+use crate::sys::daemons;
+use crate::sys::daemons::Kind;
+use std::path::PathBuf;
+
+/// Tells the daemon, waits for the answer, puts back what does not work.
+pub(super) fn follow(
+    wanted: &Wanted<'_>,
+    common: &CommonArgs,
+    place: &Place,
+    edits: &[Edit],
+    backups: &[Option<PathBuf>],
+    mut report: SetReport,
+    context: &Context,
+) -> Result<SetReport, Failure> {
+    let Some(running) = &place.running else {
+        report.text = format!(
+            "{} does not run: the sources are set for its next start",
+            place.kind.word()
+        );
+        return Ok(report);
+    };
+    let after = configured::read(place.kind, &running.arguments, &place.root);
+    let Some(after) = after.filter(|after| after.errors <= place.conf.errors) else {
+        restore(edits, place, backups);
+        return Err(Failure::new(
+            ExitStatus::Data,
+            format!(
+                "{} would not take the new lines; everything was put back",
+                place.kind.word()
+            ),
+        )
+        .hint("clockbox sources set --dry-run --diff shows them"));
+    };
+    context.progress(&format!("telling {}", place.kind.word()));
+    // Reference clocks and other directives are only read at a start.
+    let told = match wanted.mode {
+        Mode::Cloud => apply::restart(place.kind),
+        _ => tell(place, &place.conf.sources, &after.sources),
+    };
+    match told {
+        Ok(how) => report.applied = Some(how),
+        Err(failure) => {
+            restore(edits, place, backups);
+            let failure = not_told(failure, place.kind);
+            context.progress_done();
+            return Err(failure);
+        }
+    }
+    report.findings.extend(later_options(wanted, place.kind));
+    if wanted.mode == Mode::Remove {
+        context.progress_done();
+        report.text = format!(
+            "{} no longer uses {}",
+            place.kind.word(),
+            wanted.hosts.join(", ")
+        );
+        return Ok(report);
+    }
+    context.progress("waiting for the sources to answer");
+    // timesyncd asks one server at a time: beside those that it has, a new one only stands by.
+    let single = place.kind == Kind::Timesyncd;
+    let awaited: Vec<String> = match wanted.mode {
+        Mode::Add if single => names(&after.sources),
+        _ => wanted.hosts.to_vec(),
+    };
+    let answered = apply::wait(place.kind, &awaited, common.wait);
+    context.progress_done();
+    for source in &mut report.sources {
+        let answers = answered.contains(&source.name);
+        let unknown = single && !answers && !answered.is_empty();
+        source.answers = (!unknown).then_some(answers);
+    }
+    let hosts = wanted.hosts.iter().map(String::as_str);
+    let silent: Vec<&str> = hosts.filter(|host| !answered.contains(*host)).collect();
+    if answered.is_empty() {
+        restore(edits, place, backups);
+        let back = match wanted.mode {
+            Mode::Cloud => apply::restart(place.kind),
+            _ => tell(place, &after.sources, &place.conf.sources),
+        };
+        nobody_answered(&mut report, &silent, common.wait, back);
+        return Ok(report);
+    }
+    somebody_answered(&mut report, &silent, place.kind);
+    if single {
+        let followed: Vec<String> = answered.into_iter().collect();
+        let followed = followed.join(", ");
+        report.text = format!(
+            "{} follows {followed}, one at a time of those that it has",
+            report.daemon
+        );
+    }
+    Ok(report)
+}
+
+/// The names of a configuration's servers, but for those that only stand in for others.
+fn names(sources: &[TimeSource]) -> Vec<String> {
+    let own = sources.iter().filter(|source| !source.fallback);
+    own.map(|source| source.name.clone()).collect()
+}
+
+/// Why a daemon was not told, after everything was put back.
+fn not_told(failure: Failure, kind: Kind) -> Failure {
+    let back = revived(kind);
+    let failure = Failure {
+        message: format!("{}; everything was put back{back}", failure.message),
+        ..failure
+    };
+    match failure.hint {
+        Some(_) => failure,
+        None => failure.hint(format!(
+            "without the daemon: stop {}, then set the sources",
+            kind.word()
+        )),
+    }
+}
+
+/// Starts a daemon again that a failed restart has left dead; says how that went.
+fn revived(kind: Kind) -> String {
+    let runs = daemons::running().unwrap_or_default();
+    if runs.iter().any(|daemon| daemon.kind == kind) {
+        return String::new();
+    }
+    let name = kind.word();
+    match apply::restart(kind) {
+        Ok(_) => format!(" and {name} runs again"),
+        Err(failure) => format!(", but {name} does not start again: {}", failure.message),
+    }
+}
+
+/// Options that the control protocol carries for us; the others wait for the daemon's next start.
+const LIVE_OPTIONS: &[&str] = &[
+    "iburst",
+    "burst",
+    "prefer",
+    "noselect",
+    "trust",
+    "xleave",
+    "nts",
+    "minpoll",
+    "maxpoll",
+    "version",
+    "maxsources",
+    "key",
+    "ntsport",
+    "offset",
+    "port",
+    "ipv4",
+    "ipv6",
+];
+
+fn later_options(wanted: &Wanted<'_>, kind: Kind) -> Option<Finding> {
+    let named = wanted.options.split_whitespace();
+    let later: Vec<&str> = named
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()))
+        .filter(|word| !LIVE_OPTIONS.contains(word))
+        .collect();
+    let live = matches!(kind, Kind::Chronyd | Kind::Clockbox);
+    (live && !later.is_empty()).then(|| {
+        Finding::warning(format!(
+            "{} takes effect at the next start of {}: the running one was told the rest",
+            later.join(", "),
+            kind.word()
+        ))
+        .next(findings::restart(kind.word()))
+    })
+}
+
+/// What is said when it worked, for some of them at least.
+fn somebody_answered(report: &mut SetReport, silent: &[&str], kind: Kind) {
+    if !silent.is_empty() && kind != Kind::Timesyncd {
+        report.findings.push(
+            Finding::warning(format!("{} did not answer yet", silent.join(", ")))
+                .next(format!("clockbox check-port {}", silent.join(" "))),
+        );
+    }
+    let answering: Vec<&str> = report
+        .sources
+        .iter()
+        .filter(|source| source.answers == Some(true))
+        .map(|source| source.name.as_str())
+        .collect();
+    let verb = if answering.len() == 1 {
+        "answers"
+    } else {
+        "answer"
+    };
+    report.text = format!(
+        "{} follows the new sources: {} {verb}",
+        report.daemon,
+        answering.join(", ")
+    );
+}
+
+/// What is said when everything was put back.
+fn nobody_answered(
+    report: &mut SetReport,
+    silent: &[&str],
+    waited_s: f64,
+    back: Result<String, Failure>,
+) {
+    report.put_back = true;
+    report.changed = false;
+    report.status = ExitStatus::NotHeld;
+    report.text = format!(
+        "none of {} answered within {waited_s} s: everything was put back",
+        silent.join(", ")
+    );
+    for file in &mut report.files {
+        file.backup = None;
+    }
+    report.findings.push(
+        Finding::error(format!("{} did not answer", silent.join(", ")))
+            .next(format!("clockbox check-port {}", silent.join(" "))),
+    );
+    if let Err(failure) = back {
+        report.findings.push(Finding::error(format!(
+            "{} still has the new sources: {}",
+            report.daemon, failure.message
+        )));
+    }
+}
+
+/// chronyd is told live where its socket is; else its service is restarted.
+fn tell(place: &Place, old: &[TimeSource], new: &[TimeSource]) -> Result<String, Failure> {
+    if !matches!(place.kind, Kind::Chronyd | Kind::Clockbox) {
+        return apply::restart(place.kind);
+    }
+    let named = place.conf.control_socket.as_deref();
+    let sockets: Vec<&str> = match (named, place.kind) {
+        (Some(path), _) => vec![path],
+        (None, Kind::Clockbox) => vec![cmdmon::CLOCKBOX_SOCKET],
+        (None, _) => cmdmon::CHRONY_SOCKETS.to_vec(),
+    };
+    match apply::live(&sockets, old, new, 3.0) {
+        Ok(()) => Ok("told through its control socket".to_owned()),
+        Err(failure) => apply::restart(place.kind).map_err(|_| failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_the_running_daemon_was_not_told_are_named() {
+        let wanted = |options| Wanted {
+            hosts: &[],
+            pool: false,
+            options,
+            mode: Mode::Replace,
+        };
+        let told = later_options(&wanted("iburst maxdelay 0.1 minpoll 4"), Kind::Chronyd).unwrap();
+        assert!(told.text.starts_with("maxdelay takes effect"), "{told:?}");
+        assert_eq!(later_options(&wanted("iburst key 5"), Kind::Chronyd), None);
+        assert_eq!(later_options(&wanted("maxdelay 1"), Kind::Ntpd), None);
+    }
+}
