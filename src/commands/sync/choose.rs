@@ -1,22 +1,19 @@
 //! Which servers to ask, and why those: the command line's, a configuration's, the cloud's, or the
 //! public pool.
 
+use super::clocks;
+use super::clocks::ClockAsked;
+use super::configured::CONFIGURATIONS;
+use super::configured::Read;
+use super::configured::ReadFailure;
+use super::configured::reader_for;
+use super::platform;
 use super::target::Target;
 use crate::commands::host_files::HostFiles;
-use crate::conf::chrony;
 use crate::conf::chrony::value::Family;
 use crate::conf::cloud;
-use crate::conf::cloud::Cloud;
-use crate::conf::diagnostic;
-use crate::conf::files::Files;
-use crate::conf::files::ReadError;
-use crate::conf::ntp;
-use crate::conf::ntp::directives::Dialect;
-use crate::conf::sources;
 use crate::conf::sources::Kind;
 use crate::conf::sources::TimeSource;
-use crate::conf::span::SourceMap;
-use crate::conf::timesyncd;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::finding::Finding;
@@ -31,18 +28,6 @@ const POOL_SOURCES: usize = 4;
 pub const MAX_SOURCES: usize = 64;
 /// The pool that everybody may use a little.
 pub const PUBLIC_POOL: &str = "pool.ntp.org";
-
-/// The configurations that are looked for, in order, with their reader.
-const CONFIGURATIONS: &[(&str, Reader)] = &[
-    ("/etc/clockbox/clockbox.conf", read_chrony),
-    ("/etc/chrony/chrony.conf", read_chrony),
-    ("/etc/chrony.conf", read_chrony),
-    ("/etc/ntpsec/ntp.conf", read_ntpsec),
-    ("/etc/ntp.conf", read_ntp),
-    ("/etc/systemd/timesyncd.conf", read_timesyncd),
-];
-
-type Reader = fn(&str, &HostFiles) -> Result<Read, ReadFailure>;
 
 /// Something that has one vote, or (a pool) several.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +49,8 @@ pub struct Asked {
 pub struct Plan {
     /// Whom.
     pub asked: Vec<Asked>,
+    /// Which clocks of this machine.
+    pub clocks: Vec<ClockAsked>,
     /// Why those.
     pub origin: Origin,
     /// What was noticed on the way.
@@ -79,20 +66,10 @@ pub struct Wanted<'a> {
     pub servers: &'a [String],
     /// Pools.
     pub pools: &'a [String],
+    /// Clocks of this machine.
+    pub clocks: &'a [String],
     /// A configuration.
     pub config: Option<&'a Path>,
-}
-
-struct Read {
-    sources: Vec<TimeSource>,
-    /// Lines that the daemon itself passes over.
-    findings: Vec<Finding>,
-}
-
-enum ReadFailure {
-    Missing,
-    Unreadable(String),
-    Broken(String),
 }
 
 /// The plans, to be tried in order. `root` is where this machine's files are.
@@ -100,8 +77,8 @@ enum ReadFailure {
 /// # Errors
 /// A malformed name, an unreadable or broken configuration, or one that has no source to ask.
 pub fn plans(wanted: &Wanted<'_>, root: &Path) -> Result<Vec<Plan>, Failure> {
-    if !wanted.servers.is_empty() || !wanted.pools.is_empty() {
-        return Ok(vec![from_arguments(wanted)?]);
+    if wanted.is_named() {
+        return Ok(vec![from_arguments(wanted, root)?]);
     }
     if let Some(path) = wanted.config {
         return Ok(vec![from_named_config(path, root)?]);
@@ -109,14 +86,48 @@ pub fn plans(wanted: &Wanted<'_>, root: &Path) -> Result<Vec<Plan>, Failure> {
     if let Some(plan) = from_own_config(root)? {
         return Ok(vec![plan]);
     }
-    let mut plans = Vec::new();
-    plans.extend(from_cloud(root));
-    plans.push(public_pool());
+    let (mut plans, findings) = platform::plans(root);
+    let mut pool = public_pool();
+    pool.findings.extend(findings);
+    plans.push(pool);
     Ok(plans)
 }
 
-fn from_arguments(wanted: &Wanted<'_>) -> Result<Plan, Failure> {
+/// What this machine is configured to ask: by the file that a running daemon was started with, if
+/// that names a source, else by the first of its own configurations that does.
+///
+/// # Errors
+/// A configuration that is broken or cannot be read.
+pub fn configured(in_use: Option<&str>, root: &Path) -> Result<Option<Plan>, Failure> {
+    if let Some(path) = in_use {
+        let (reader, _) = reader_for(path.rsplit('/').next().unwrap_or(path));
+        let read = reader(path, &HostFiles::new(root));
+        if let Some(read) = read.ok().filter(|read| !read.sources.is_empty()) {
+            let reason = "the configuration of the daemon that keeps the clock";
+            return plan(path, reason, read, ExitStatus::Config, root).map(Some);
+        }
+    }
+    from_own_config(root)
+}
+
+impl Wanted<'_> {
+    /// Whether the command line names sources.
+    #[must_use]
+    pub const fn is_named(&self) -> bool {
+        !self.servers.is_empty() || !self.pools.is_empty() || !self.clocks.is_empty()
+    }
+}
+
+fn from_arguments(wanted: &Wanted<'_>, root: &Path) -> Result<Plan, Failure> {
     let mut asked = Vec::new();
+    let mut clocks: Vec<ClockAsked> = Vec::new();
+    let cloud = cloud::classify(&sys::cloud::read(root)).cloud;
+    for word in wanted.clocks {
+        let clock = clocks::from_word(word, root, cloud)?;
+        if !clocks.iter().any(|c| c.found.device == clock.found.device) {
+            clocks.push(clock);
+        }
+    }
     for word in wanted.servers {
         let target = Target::parse(word)?;
         asked.push(Asked {
@@ -141,11 +152,27 @@ fn from_arguments(wanted: &Wanted<'_>) -> Result<Plan, Failure> {
         reason: "named on the command line".to_owned(),
     };
     Ok(Plan {
+        findings: smeared_beside(&asked, &clocks),
         asked,
+        clocks,
         origin,
-        findings: Vec::new(),
         patience: None,
     })
+}
+
+/// Servers that smear leap seconds, beside a clock that does not.
+fn smeared_beside(asked: &[Asked], clocks: &[ClockAsked]) -> Vec<Finding> {
+    let smeared = asked.iter().find(|a| {
+        let host = a.hosts.first().map_or("", String::as_str);
+        cloud::SMEARED.contains(&host)
+    });
+    match (smeared, clocks.first()) {
+        (Some(server), Some(clock)) => vec![Finding::warning(format!(
+            "{} smears leap seconds and {} does not: around one they differ by up to a second, so do not mix them",
+            server.name, clock.name
+        ))],
+        _ => Vec::new(),
+    }
 }
 
 fn pool(name: &str, host: &str, port: u16, sources: usize) -> Asked {
@@ -167,55 +194,11 @@ fn public_pool() -> Plan {
     let asked = vec![pool(PUBLIC_POOL, PUBLIC_POOL, 123, POOL_SOURCES)];
     Plan {
         asked,
+        clocks: Vec::new(),
         origin,
         findings: Vec::new(),
         patience: None,
     }
-}
-
-/// The cloud's documented servers. They count as one source: they are one operator's.
-fn from_cloud(root: &Path) -> Option<Plan> {
-    let cloud = cloud::classify(&sys::cloud::read(root)).cloud?;
-    let servers = cloud.time_servers();
-    let names = |servers: &[&str]| servers.iter().map(|&s| s.to_owned()).collect::<Vec<_>>();
-    let asked = match cloud {
-        // One service with an address of each family.
-        Cloud::Aws => vec![Asked {
-            name: servers.first()?.to_string(),
-            hosts: names(servers),
-            port: 123,
-            pool: None,
-            ipv6: None,
-        }],
-        _ => servers
-            .iter()
-            .map(|server| Asked {
-                name: (*server).to_owned(),
-                hosts: names(&[server]),
-                port: 123,
-                pool: None,
-                ipv6: None,
-            })
-            .collect(),
-    };
-    if asked.is_empty() {
-        return None;
-    }
-    let reason = format!(
-        "the time service that {} documents for its machines",
-        cloud.name()
-    );
-    let origin = Origin {
-        kind: OriginKind::Cloud,
-        path: None,
-        reason,
-    };
-    Some(Plan {
-        asked,
-        origin,
-        findings: Vec::new(),
-        patience: Some(2.5),
-    })
 }
 
 fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
@@ -232,7 +215,13 @@ fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
         .unwrap_or_default();
     let (reader, kind) = reader_for(name);
     match reader(text, &HostFiles::new(root)) {
-        Ok(read) => plan(&shown, "named on the command line", read, ExitStatus::Data),
+        Ok(read) => plan(
+            &shown,
+            "named on the command line",
+            read,
+            ExitStatus::Data,
+            root,
+        ),
         Err(ReadFailure::Missing) => Err(Failure::new(
             ExitStatus::NoInput,
             format!("{shown}: there is no such file"),
@@ -255,18 +244,6 @@ fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
     }
 }
 
-/// The reader for a configuration by its file's name, and what it is read as: a chrony.conf unless
-/// the name says otherwise.
-fn reader_for(name: &str) -> (Reader, &'static str) {
-    if name.contains("timesyncd") {
-        (read_timesyncd, "timesyncd.conf")
-    } else if name.contains("ntp") && !name.contains("chrony") {
-        (read_ntp, "ntp.conf")
-    } else {
-        (read_chrony, "chrony.conf")
-    }
-}
-
 fn from_own_config(root: &Path) -> Result<Option<Plan>, Failure> {
     let mut unreadable = None;
     for (path, reader) in CONFIGURATIONS {
@@ -274,7 +251,7 @@ fn from_own_config(root: &Path) -> Result<Option<Plan>, Failure> {
             Ok(read) if read.sources.is_empty() => {}
             Ok(read) => {
                 let reason = "this machine's own configuration";
-                return plan(path, reason, read, ExitStatus::Config).map(Some);
+                return plan(path, reason, read, ExitStatus::Config, root).map(Some);
             }
             Err(ReadFailure::Missing) => {}
             Err(ReadFailure::Unreadable(why)) => unreadable = Some((path, why)),
@@ -296,116 +273,18 @@ fn from_own_config(root: &Path) -> Result<Option<Plan>, Failure> {
     }
 }
 
-fn read_chrony(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
-    let loaded = chrony::load(path, files);
-    if let Some(error) = &loaded.unreadable {
-        return Err(unreadable(error));
-    }
-    checked(&loaded.diagnostics, &loaded.map, sources::chrony(&loaded))
-}
-
-fn read_ntp(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
-    read_ntp_as(path, files, Dialect::Classic)
-}
-
-fn read_ntpsec(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
-    read_ntp_as(path, files, Dialect::Ntpsec)
-}
-
-/// ntpd itself logs a line that it cannot read and goes on with the rest; so does this, as long as
-/// there is a server left.
-fn read_ntp_as(path: &str, files: &HostFiles, dialect: Dialect) -> Result<Read, ReadFailure> {
-    let loaded = ntp::load(path, dialect, files);
-    if let Some(error) = &loaded.unreadable {
-        return Err(unreadable(error));
-    }
-    if let Some(why) = &loaded.unusable {
-        return Err(ReadFailure::Broken(format!("{path}: {why}")));
-    }
-    let found = sources::ntp(&loaded);
-    if found.is_empty() {
-        return checked(&loaded.diagnostics, &loaded.map, found);
-    }
-    Ok(Read {
-        sources: found,
-        findings: passed_over(&loaded.diagnostics, &loaded.map),
-    })
-}
-
-/// timesyncd's main file with its drop-ins when it is the machine's own; alone when it was named.
-/// It too goes on after a line that it cannot read.
-fn read_timesyncd(path: &str, files: &HostFiles) -> Result<Read, ReadFailure> {
-    let own = path == "/etc/systemd/timesyncd.conf";
-    let loaded = if own {
-        timesyncd::load(files)
-    } else {
-        let bytes = files.read(path).map_err(|e| unreadable(&e))?;
-        let mut loaded = timesyncd::Loaded::default();
-        loaded.text(path, &bytes);
-        loaded
-    };
-    let found = sources::timesyncd(&loaded);
-    if found.is_empty() {
-        return checked(&loaded.diagnostics, &loaded.map, found);
-    }
-    Ok(Read {
-        sources: found,
-        findings: passed_over(&loaded.diagnostics, &loaded.map),
-    })
-}
-
-fn unreadable(error: &ReadError) -> ReadFailure {
-    match error {
-        ReadError::Missing => ReadFailure::Missing,
-        other => ReadFailure::Unreadable(other.to_string()),
-    }
-}
-
-fn checked(
-    diagnostics: &[diagnostic::Diagnostic],
-    map: &SourceMap,
-    sources: Vec<TimeSource>,
-) -> Result<Read, ReadFailure> {
-    let errors: Vec<_> = diagnostics
-        .iter()
-        .filter(|d| d.is_error())
-        .cloned()
-        .collect();
-    if errors.is_empty() {
-        return Ok(Read {
-            sources,
-            findings: Vec::new(),
-        });
-    }
-    Err(ReadFailure::Broken(
-        diagnostic::render_all(&errors, map).trim_end().to_owned(),
-    ))
-}
-
-/// The lines that could not be read, for a daemon that goes on without them: the first few.
-fn passed_over(diagnostics: &[diagnostic::Diagnostic], map: &SourceMap) -> Vec<Finding> {
-    let errors: Vec<_> = diagnostics.iter().filter(|d| d.is_error()).collect();
-    let say = |d: &&diagnostic::Diagnostic| {
-        let at = map.origin(d.span);
-        Finding::warning(format!(
-            "{}:{}:{}: {}; the line is passed over, as the daemon does",
-            at.file, at.line, at.column, d.message
-        ))
-    };
-    let mut found: Vec<Finding> = errors.iter().take(5).map(say).collect();
-    if errors.len() > found.len() {
-        found.push(Finding::warning(format!(
-            "and {} more such lines",
-            errors.len() - found.len()
-        )));
-    }
-    found
-}
-
 /// The plan that a configuration's sources make; what cannot be asked in this way is said.
-fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan, Failure> {
+fn plan(
+    path: &str,
+    reason: &str,
+    read: Read,
+    empty: ExitStatus,
+    root: &Path,
+) -> Result<Plan, Failure> {
     let mut findings = read.findings;
     let mut asked = Vec::new();
+    let mut clocks = Vec::new();
+    let cloud = cloud::classify(&sys::cloud::read(root)).cloud;
     let regular: Vec<&TimeSource> = read.sources.iter().filter(|s| !s.fallback).collect();
     let chosen = if regular.is_empty() {
         read.sources.iter().collect()
@@ -413,6 +292,16 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
         regular
     };
     for source in chosen {
+        if source.kind == Kind::Refclock && !source.noselect {
+            match clocks::from_line(&source.name, source.tai, source.offset_s, root, cloud) {
+                Ok(clock) => clocks.push(clock),
+                Err(why) => findings.push(Finding::info(format!(
+                    "{}: refclock {} is not read: {why}",
+                    source.origin, source.name
+                ))),
+            }
+            continue;
+        }
         match unusable(source) {
             Some(why) => findings.push(Finding::info(format!(
                 "{}: {} {} is not asked: {why}",
@@ -441,7 +330,7 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
         )));
         asked.truncate(MAX_SOURCES);
     }
-    if asked.is_empty() {
+    if asked.is_empty() && clocks.is_empty() {
         let why: Vec<String> = findings
             .into_iter()
             .map(|f| format!("\n  {}", f.text))
@@ -459,6 +348,7 @@ fn plan(path: &str, reason: &str, read: Read, empty: ExitStatus) -> Result<Plan,
     };
     Ok(Plan {
         asked,
+        clocks,
         origin,
         findings,
         patience: None,
@@ -481,8 +371,6 @@ fn unusable(source: &TimeSource) -> Option<&'static str> {
         Some(
             "it asks for a key, which a one-shot sync does not use yet, and is never used without it",
         )
-    } else if source.kind == Kind::Refclock {
-        Some("reference clocks are not read by a one-shot sync yet")
     } else if source.noselect {
         Some("its line says noselect")
     } else {
@@ -493,16 +381,7 @@ fn unusable(source: &TimeSource) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn image(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = sys::files::under(dir.path(), Path::new(path));
-            sys::files::make_parents(&path).unwrap();
-            sys::files::replace(&path, text.as_bytes(), 0o644).unwrap();
-        }
-        dir
-    }
+    use crate::commands::sync::image::image;
 
     fn own(files: &[(&str, &str)]) -> Result<Vec<Plan>, Failure> {
         plans(&Wanted::default(), image(files).path())
@@ -544,6 +423,23 @@ mod tests {
             found[0].origin.path.as_deref(),
             Some("/etc/chrony/chrony.conf")
         );
+    }
+
+    #[test]
+    fn the_running_daemons_configuration_counts_more_than_one_that_lies_about() {
+        let root = image(&[
+            ("/etc/chrony/chrony.conf", "server left.example\n"),
+            ("/etc/ntpsec/ntp.conf", "server used.example\n"),
+            ("/etc/empty/ntp.conf", "driftfile /x\n"),
+        ]);
+        let names = |in_use| {
+            let found = configured(in_use, root.path()).unwrap().unwrap();
+            found.asked[0].name.clone()
+        };
+        assert_eq!(names(Some("/etc/ntpsec/ntp.conf")), "used.example");
+        for without in [None, Some("/etc/empty/ntp.conf"), Some("/nowhere.conf")] {
+            assert_eq!(names(without), "left.example", "{without:?}");
+        }
     }
 
     #[test]

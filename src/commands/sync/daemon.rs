@@ -8,6 +8,7 @@ use crate::engine::correction::Correction;
 use crate::engine::correction::Policy;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::proto::cmdmon::PORT;
 use crate::proto::cmdmon::reply::Reply;
 use crate::proto::cmdmon::reply::Source;
 use crate::proto::cmdmon::reply::Tracking;
@@ -33,7 +34,9 @@ use crate::sys::cmdmon::Endpoint;
 use crate::sys::daemons;
 use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
+use crate::sys::log::Level;
 use crate::time::Monotonic;
+use std::path::Path;
 
 /// Good samples of a burst, and requests after which it ends all the same: chronyd takes them two
 /// seconds apart.
@@ -47,21 +50,54 @@ const MOVED: f64 = 0.005;
 #[must_use]
 pub fn holder() -> Option<Running> {
     let running = daemons::running().unwrap_or_default();
-    daemons::holding_clock(&running)
-        .first()
-        .map(|&daemon| daemon.clone())
+    let may = daemons::holding_clock(&running);
+    // One that surely steers this clock before one of which that cannot be seen.
+    let sure = may
+        .iter()
+        .find(|d| d.holds_clock == Some(true) && !d.container);
+    sure.or_else(|| may.first()).map(|&daemon| daemon.clone())
 }
 
-/// Says on standard error that another daemon holds the clock that this one is to steer.
-pub fn warn_of_rival(no_clock_control: bool) {
-    if let Some(rival) = holder().filter(|_| !no_clock_control) {
-        sys::terminal::complain(&format!(
-            "clockbox sync: warning: {} (process {}) steers this clock too, and they will fight: \
-             stop one of them, or give --no-clock-control\n",
-            rival.kind.word(),
-            rival.pid
-        ));
+/// A daemon that steers the clock does not start beside another one: they would fight. One in a
+/// container, or one of which it cannot be seen whether it steers this clock (another user's, or
+/// with a preloaded library, as simulators of clocks have it), is only warned of.
+///
+/// # Errors
+/// Which daemon it is, and how to stop it.
+pub fn refuse_rival(no_clock_control: bool) -> Result<(), Failure> {
+    let Some(rival) = holder().filter(|_| !no_clock_control) else {
+        return Ok(());
+    };
+    let name = rival.kind.word();
+    let pid = rival.pid;
+    if rival.container || rival.holds_clock.is_none() {
+        sys::log::say(
+            Level::Warning,
+            &format!(
+                "{name} (process {pid}) may steer this clock too; if it does, they will fight"
+            ),
+        );
+        return Ok(());
     }
+    let text = format!("{name} (process {pid}) steers this clock, and two daemons would fight");
+    Err(Failure::new(ExitStatus::Unavailable, text)
+        .hint(match service_of(&rival) {
+            Some(service) => format!(
+                "stop it for good: systemctl disable --now {service}; or measure only: --no-clock-control"
+            ),
+            None => format!("stop it: kill {pid}; or measure only: --no-clock-control"),
+        })
+        .target(name))
+}
+
+/// The service that a daemon was started by, from its control group.
+fn service_of(rival: &Running) -> Option<String> {
+    let path = format!("/proc/{}/cgroup", rival.pid);
+    let text = sys::files::read_text(Path::new(&path), 65_536).ok()?;
+    let unit = text
+        .lines()
+        .find_map(|line| line.rsplit('/').next()?.strip_suffix(".service"));
+    unit.map(str::to_owned)
 }
 
 /// Its row in the report.
@@ -171,7 +207,7 @@ pub fn patience(deadline: Monotonic) -> f64 {
 }
 
 fn connect(sockets: &[&str], name: &str, patience: f64) -> Result<Client, Failure> {
-    let client = Client::local(sockets, patience).map_err(|e| asked(&e, name))?;
+    let client = Client::local(sockets, PORT, patience).map_err(|e| asked(&e, name))?;
     if matches!(client.endpoint(), Endpoint::Udp(_)) {
         return Err(Failure::new(
             ExitStatus::NoPermission,

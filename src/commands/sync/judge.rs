@@ -1,6 +1,7 @@
 //! The vote over what was measured, and a sentence for every source that is not plainly good.
 
 use super::choose::Plan;
+use super::clocks;
 use super::measure::Measured;
 use crate::engine::checks::MAX_DISTANCE;
 use crate::engine::checks::Rejection;
@@ -31,16 +32,34 @@ use crate::sys::udp;
 pub fn report(plan: &Plan, measured: &Measured) -> SyncReport {
     let probe = &measured.probe;
     let candidates: Vec<Option<Candidate>> = probe.sources.iter().map(Source::candidate).collect();
-    let voters: Vec<Candidate> = candidates.iter().flatten().copied().collect();
+    let network: Vec<Candidate> = candidates.iter().flatten().copied().collect();
+    // What is known without the clocks of this machine: whether one of those shows TAI.
+    let known = vote::vote(&network).map(|a| a.offset);
+    let clocks: Vec<Option<Candidate>> = measured
+        .clocks
+        .iter()
+        .map(|read| clocks::candidate(read.as_ref().ok()?, known))
+        .collect();
+    let voters: Vec<Candidate> = network
+        .into_iter()
+        .chain(clocks.iter().flatten().copied())
+        .collect();
     let agreed = vote::vote(&voters);
     let mut rows = Vec::new();
-    let mut ballot = 0;
+    let mut roles = agreed.iter().flat_map(|a| a.roles.iter().copied());
+    let mut role = |candidate: &Option<Candidate>| candidate.map(|_| roles.next());
     for (index, source) in probe.sources.iter().enumerate() {
-        let role = candidates[index].map(|_| {
-            ballot += 1;
-            agreed.as_ref().map(|a| a.roles[ballot - 1])
-        });
+        let role = role(&candidates[index]);
         rows.push(row(plan, measured, index, source, role, agreed.as_ref()));
+    }
+    for ((asked, read), candidate) in plan.clocks.iter().zip(&measured.clocks).zip(&clocks) {
+        rows.push(clocks::row(
+            asked,
+            read,
+            role(candidate),
+            agreed.as_ref(),
+            known,
+        ));
     }
     for (asked, why) in &measured.unresolved {
         rows.push(unresolved(
@@ -70,6 +89,7 @@ pub fn report(plan: &Plan, measured: &Measured) -> SyncReport {
         )));
     }
     findings.extend(wait_finding(measured, &rows));
+    findings.extend(clocks::findings(&plan.clocks, &measured.clocks, known));
     let mut report = SyncReport {
         origin: plan.origin.clone(),
         sources: rows,
@@ -106,7 +126,13 @@ fn verdict(report: &SyncReport) -> String {
     match (&report.result, report.action) {
         (Some(result), _) => {
             let direction = if result.offset_s >= 0.0 { "behind" } else { "ahead" };
+            let clocks = report.sources.iter().filter(|s| s.clock.is_some()).count();
             let who = match (result.truechimers, result.voters) {
+                (1, 1) if clocks == report.sources.len() => "The clock that was read says".to_owned(),
+                (all, voters) if all == voters && clocks > 0 && all > 1 => {
+                    format!("All {all} sources agree")
+                }
+                (some, voters) if clocks > 0 && voters > 1 => format!("{some} of {voters} sources agree"),
                 (1, 1) => "The only server that answered says".to_owned(),
                 (2, 2) => "Both servers that answered agree".to_owned(),
                 (all, voters) if all == voters => format!("All {all} servers that answered agree"),
@@ -123,6 +149,9 @@ fn verdict(report: &SyncReport) -> String {
         }
         (None, _) if report.sources.iter().all(|s| s.verdict == Verdict::Unresolved) => {
             "No name could be looked up, so there was nobody to ask. Name a server by its address to go without the resolver.".to_owned()
+        }
+        (None, _) if !report.sources.is_empty() && report.sources.iter().all(|s| s.clock.is_some()) => {
+            "No clock of this machine could be used.".to_owned()
         }
         (None, _) => "No server gave a usable answer.".to_owned(),
     }
@@ -147,8 +176,18 @@ fn wait_finding(measured: &Measured, rows: &[SourceRow]) -> Option<Finding> {
 
 /// A finding for a plan whose servers keep silent, when there is another plan.
 #[must_use]
-pub fn nobody_there(plan: &Plan) -> Finding {
-    let names: Vec<&str> = plan.asked.iter().map(|a| a.name.as_str()).collect();
+pub fn nobody_there(plan: &Plan, measured: &Measured) -> Finding {
+    let unread = plan.clocks.iter().zip(&measured.clocks);
+    let unread = unread.filter_map(|(clock, read)| {
+        let why = read.as_ref().err()?;
+        Some(format!("{} ({why})", clock.name))
+    });
+    let names: Vec<String> = plan
+        .asked
+        .iter()
+        .map(|a| a.name.clone())
+        .chain(unread)
+        .collect();
     Finding::warning(format!(
         "{}: no usable answer from {}, so the next choice was asked",
         plan.origin.reason,
@@ -169,6 +208,7 @@ pub fn empty(name: &str, port: u16, verdict: Verdict) -> SourceRow {
         name: name.to_owned(),
         address: None,
         port,
+        clock: None,
         verdict,
         text: None,
         stratum: None,
@@ -225,7 +265,10 @@ fn row(
         row.root_distance_s = Some(best.root_distance());
     }
     (row.verdict, row.text) = match role {
-        Some(role) => voted(source, role, agreed),
+        Some(role) => {
+            let offset = source.best().map_or(0.0, |(s, _)| s.offset);
+            voted(offset, role, agreed)
+        }
         None if source.best().is_some() => too_distant(source),
         None => match path.map(|p| &measured.probe.paths[p]) {
             Some(path) => no_sample(path, measured),
@@ -256,12 +299,12 @@ fn told_most(measured: &Measured, source: &Source) -> Option<usize> {
         .filter(|p| weight(p) > 0)
 }
 
-fn voted(
-    source: &Source,
+/// What the vote makes of a source with this offset.
+pub(super) fn voted(
+    offset: f64,
     role: Option<Role>,
     agreed: Option<&Agreement>,
 ) -> (Verdict, Option<String>) {
-    let offset = source.best().map_or(0.0, |(s, _)| s.offset);
     match (role, agreed) {
         (Some(Role::Selected), _) => (Verdict::Selected, None),
         (Some(Role::Combined), _) => (Verdict::Combined, None),

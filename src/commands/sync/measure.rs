@@ -2,6 +2,7 @@
 //! the clock, until it says that it is done.
 
 use super::choose::Asked;
+use super::clocks::ClockRead;
 use crate::commands::Context;
 use crate::engine::probe::Finish;
 use crate::engine::probe::Options;
@@ -39,6 +40,8 @@ pub struct Measured {
     pub unresolved: Vec<(usize, String)>,
     /// Names of servers that are asked already under another: the index, and the address.
     pub duplicates: Vec<(usize, SocketAddr)>,
+    /// What each clock of this machine said, or why nothing, in the order of the plan.
+    pub clocks: Vec<Result<ClockRead, String>>,
     /// Why it is over.
     pub finish: Finish,
     /// How long it took, seconds.
@@ -56,6 +59,15 @@ pub struct Terms {
     pub deadline: Monotonic,
     /// Only this family: `true` is IPv6.
     pub ipv6: Option<bool>,
+}
+
+impl Measured {
+    /// Whether anybody gave a usable answer.
+    #[must_use]
+    pub fn is_something(&self) -> bool {
+        self.clocks.iter().any(Result::is_ok)
+            || self.probe.sources.iter().any(|s| s.candidate().is_some())
+    }
 }
 
 struct Measurement<'a> {
@@ -114,6 +126,7 @@ pub fn measure(asked: &[Asked], terms: Terms, context: &Context) -> Result<Measu
         addresses: m.addresses,
         unresolved: m.unresolved,
         duplicates: m.duplicates,
+        clocks: Vec::new(),
         finish,
     })
 }

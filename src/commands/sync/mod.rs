@@ -5,9 +5,14 @@
 
 pub mod apply;
 pub mod choose;
+pub mod clocks;
+mod configured;
 pub mod daemon;
+#[cfg(test)]
+pub(crate) mod image;
 pub mod judge;
 pub mod measure;
+pub mod platform;
 pub mod target;
 pub mod wait;
 
@@ -32,20 +37,56 @@ pub struct Args {
     #[arg(long, help_heading = "Daemon", conflicts_with_all = ["dry_run", "step", "slew", "force", "rtc", "wait"])]
     pub daemon: bool,
     /// Measure and select, but never touch the clock
-    #[arg(long, help_heading = "Daemon", requires = "daemon")]
+    #[arg(short = 'x', long, help_heading = "Daemon", requires = "daemon")]
     no_clock_control: bool,
+    /// Run as this user once root is not needed any more [default: the file's, else _clockbox or clockbox]
+    #[arg(
+        short = 'u',
+        long,
+        value_name = "USER",
+        help_heading = "Daemon",
+        requires = "daemon"
+    )]
+    user: Option<String>,
+    /// Start with the measurements that the last run left in dumpdir, and remove them
+    #[arg(short = 'r', long, help_heading = "Daemon", requires = "daemon")]
+    reload: bool,
+    /// First set the clock from the battery-backed one, or to when the drift file was written last
+    #[arg(
+        short = 's',
+        long,
+        help_heading = "Daemon",
+        requires = "daemon",
+        conflicts_with = "no_clock_control"
+    )]
+    set_from_rtc: bool,
+    /// Check the daemon's configuration, and end
+    #[arg(long, help_heading = "Daemon", requires = "daemon")]
+    check_config: bool,
+    /// Print what the configuration amounts to as one chrony.conf, each line with its origin, and end
+    #[arg(
+        short = 'p',
+        long,
+        help_heading = "Daemon",
+        requires = "daemon",
+        conflicts_with = "check_config"
+    )]
+    print_config: bool,
     /// Servers to ask.
     #[arg(
         value_name = "SERVER",
         help = "Servers to ask: HOST, HOST:PORT or [IPv6]:PORT; without any, those of this machine's \
-                configuration, then its cloud's time service, then pool.ntp.org"
+                configuration, then its cloud's or host's time, then pool.ntp.org"
     )]
     servers: Vec<String>,
     /// A name with several servers, each of which has a vote
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
     pool: Vec<String>,
+    /// A clock of this machine: auto (the host's), a device, its driver's name; :tai converts TAI
+    #[arg(long, value_name = "auto|DEVICE|NAME", help_heading = "Sources")]
+    refclock: Vec<String>,
     /// Take the servers from this chrony.conf, ntp.conf or timesyncd.conf
-    #[arg(long, value_name = "FILE", help_heading = "Sources", conflicts_with_all = ["servers", "pool"])]
+    #[arg(short = 'f', long, value_name = "FILE", help_heading = "Sources", conflicts_with_all = ["servers", "pool", "refclock"])]
     config: Option<PathBuf>,
     /// Samples to take from each server
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Sources")]
@@ -63,7 +104,7 @@ pub struct Args {
     #[arg(short = '6', long, help_heading = "Sources")]
     ipv6: bool,
     /// Wait until the daemon that runs has put the clock right; measures and changes nothing
-    #[arg(long, help_heading = "Waiting", conflicts_with_all = ["servers", "pool", "config", "dry_run", "step", "slew", "force", "rtc"])]
+    #[arg(long, help_heading = "Waiting", conflicts_with_all = ["servers", "pool", "refclock", "config", "dry_run", "step", "slew", "force", "rtc"])]
     wait: bool,
     /// The error in seconds that is good enough to end the wait [default: 1]
     #[arg(long, value_name = "S", value_parser = positive_seconds, help_heading = "Waiting", allow_negative_numbers = true)]
@@ -89,6 +130,15 @@ pub struct Args {
     /// Set the battery-backed clock too
     #[arg(long, help_heading = "Setting the clock")]
     rtc: bool,
+}
+
+/// Questions about the daemon's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AboutConfig {
+    /// Is it right?
+    Check,
+    /// What does it amount to?
+    Print,
 }
 
 /// Seconds on the command line: a number that is not negative.
@@ -127,10 +177,11 @@ impl Command for Args {
         let wanted = Wanted {
             servers: &self.servers,
             pools: &self.pool,
+            clocks: &self.refclock,
             config: self.config.as_deref(),
         };
         let holder = daemon::holder();
-        let unnamed = self.servers.is_empty() && self.pool.is_empty() && self.config.is_none();
+        let unnamed = !wanted.is_named() && self.config.is_none();
         if let Some(holder) = holder.as_ref().filter(|h| daemon::can_do_it(h))
             && unnamed
             && !self.dry_run
@@ -152,20 +203,19 @@ impl Command for Args {
             let until = patience.map_or(deadline, |s| {
                 clock::monotonic().plus_seconds(s).min(deadline)
             });
-            let measured = measure::measure(&plan.asked, self.terms(until), context)?;
-            if measured
-                .probe
-                .sources
-                .iter()
-                .any(|s| s.candidate().is_some())
-                || plans.peek().is_none()
-            {
+            let clocks: Vec<_> = plan.clocks.iter().map(|c| clocks::read(c, until)).collect();
+            let mut measured = measure::measure(&plan.asked, self.terms(until), context)?;
+            measured.clocks = clocks;
+            if measured.is_something() || plans.peek().is_none() {
                 break (plan, measured);
             }
-            findings.push(judge::nobody_there(&plan));
+            findings.push(judge::nobody_there(&plan, &measured));
         };
         let mut report = judge::report(&plan, &measured);
         report.findings.extend(findings);
+        if plan.origin.kind == OriginKind::Config && unnamed && !measured.is_something() {
+            report.findings.extend(platform::instead(Path::new("/")));
+        }
         report.dry_run = self.dry_run;
         apply::apply(&mut report, &self.policy(), self.rtc, holder.as_ref())?;
         Ok(report)
@@ -202,14 +252,30 @@ impl Args {
         }
     }
 
+    /// What is asked about the daemon's configuration, if that is all.
+    #[must_use]
+    pub const fn about_config(&self) -> Option<AboutConfig> {
+        match (self.check_config, self.print_config) {
+            (true, _) => Some(AboutConfig::Check),
+            (_, true) => Some(AboutConfig::Print),
+            _ => None,
+        }
+    }
+
     /// What the daemon takes of the arguments.
     #[must_use]
     pub fn daemon_options(&self, verbose: u8) -> super::daemon::Options {
         super::daemon::Options {
+            role: super::daemon::settings::standing::Role::Follow,
             servers: self.servers.clone(),
             pools: self.pool.clone(),
+            clocks: self.refclock.clone(),
             config: self.config.clone(),
+            no_file: false,
             no_clock_control: self.no_clock_control,
+            reload: self.reload,
+            set_from_rtc: self.set_from_rtc,
+            user: self.user.clone(),
             verbose,
         }
     }
@@ -289,6 +355,10 @@ const PAGE: ManPage = ManPage {
             "clockbox sync --timeout 5 ntp1.example.com ntp2.example.com ntp3.example.com",
         ),
         (
+            "A virtual machine without a network: its host's clock",
+            "clockbox sync --refclock auto",
+        ),
+        (
             "The offset for a script",
             "clockbox sync --dry-run --json | jq -e .result.offset_s",
         ),
@@ -313,8 +383,24 @@ const PAGE: ManPage = ManPage {
             "One packet goes to every server at once. As soon as a majority agrees, the rest are waited for a little (twice the slowest round trip, at most half a second) and no longer; a server that keeps silent while it is needed is asked up to three times. Servers on private and link-local addresses may be asked back to back, others only every two seconds. A server has a vote if its answer is valid and its root distance is under 3 s. Those whose intervals (offset plus and minus root distance) have a point in common with those of a majority are believed; the others are falsetickers and are named. Without a majority nothing is changed.\n\nThe result has an error bound: true time lies within it, if the majority is truthful. An offset within the noise of its own measurement (twice the jitter, or an eighth of the bound) is left alone, so a second run finds nothing to change.",
         ),
         (
+            "CLOCKS OF THIS MACHINE",
+            "--refclock reads a PTP hardware clock: auto takes the host's (Hyper-V and Azure, KVM, VMware, Amazon's ena), found by the name that its driver gives, never by its number; else name a device (/dev/ptp1), a driver's name (hyperv), or a network interface. /dev/rtc0 and SHM:UNIT are read too. A network card's clock is only right if something sets it, and most often keeps TAI, 37 s ahead of UTC: such a clock is recognised and not used; DEVICE:tai takes the difference off. A clock that does not state its error is taken to be within a millisecond.\n\nWithout any source and any configuration the cloud's own is used: Azure's host clock, Amazon's clock or 169.254.169.123, metadata.google.internal, and so on. Sources that smear leap seconds and those that do not are never asked together.",
+        ),
+        (
             "DAEMONS",
             "If a daemon that disciplines the clock is running, the clock is not set against it: it is named, and the exit status is 1 if the clock is off. chronyd, when no servers are named, is asked to do the job itself: a burst of measurements of its sources, then a step if the rest is large enough.",
+        ),
+        (
+            "STAYING",
+            "With --daemon it stays in the foreground and keeps the clock right, from the servers named or a chrony.conf: --config, else the first of the files below that is chrony's or clockbox's own. Every directive of chrony.conf(5) is known: it is followed, or a warning names it; --check-config shows them all, --print-config what the file amounts to. A source whose line says no minpoll is polled every 16 s at the least while its round trip is under 5 ms, every 64 s otherwise.\n\nIt does not start beside a daemon that steers the clock. Started by root it becomes the user that -u or the file names, else the user of chrony's package if the drift file is in that one's directory, else _clockbox or clockbox if there is one, and keeps only CAP_SYS_TIME and CAP_NET_BIND_SERVICE. With reference clocks it stays root unless a user is named; they are opened before root is given up: one that comes later, and that user may not open, waits for a restart, and the log says so. SIGHUP reads the file again: clockbox.conf(5) has what that changes, the log files, and every directive. Under systemd it says when it is ready (Type=notify).",
+        ),
+        (
+            "WHAT THE DAEMON KEEPS",
+            "driftfile keeps the oscillator's frequency, replaced as a whole once an hour and at the end. With dumpdir DIR the measurements of all sources go to DIR/clockbox.samples at the end and on chronyc dump; --reload starts with them and removes the file, so that a restart for a new version costs no accuracy. They are against the machine's undisciplined clock: after a reboot, a sleep, or an end of June or December they are not used, and a line says so. A file that is not exactly what was written is refused as a whole, with its line.\n\nrtcfile FILE has the battery-backed clock (rtcdevice, else the first there is) read now and then; its error and rate are kept in FILE, in chronyd's form, at the end and on chronyc writertc; chronyc rtcdata shows them, trimrtc sets that clock, and rtcautotrim S does so when it is off by more than S seconds, at least one. The kernel does not copy the time to it then, whatever rtcsync says. Whether it keeps local time is said by the third line of hwclockfile (/etc/adjtime); otherwise it is taken to keep UTC. --set-from-rtc sets the clock from it at the start, with what FILE knows of its error taken off, or to the drift file's last change if that is later.\n\nrefresh S has a source's name looked up again after S seconds (two weeks; 0 never), one source at a time; one that its name no longer gives is replaced.",
+        ),
+        (
+            "REFERENCE CLOCKS OF THE DAEMON",
+            "--refclock names one, and refclock lines of the file are followed with all of chrony's drivers and options:\n\n    refclock PHC hyperv poll 3 dpoll -2 stratum 2\n    refclock PHC eth0 tai\n    refclock SHM 0 refid NMEA offset 0.2 delay 0.2 noselect\n    refclock PPS /dev/pps0 lock NMEA refid GPS\n    refclock SOCK /run/chrony.ttyS0.sock refid GPS\n    refclock RTC /dev/rtc0:utc\n\nA PHC may be named by its device, by its driver's name (hyperv, KVM virtual PTP as ptp_kvm), by a network interface, or be auto: the host's. It is read by the hardware's cross timestamps, else by the extended or the basic request, whichever its driver has; the error that Amazon's driver states is added to each reading. tai takes TAI - UTC off: by leapseclist or leapsectz, else by the kernel, by tzdata's list, or 37 s; a network card's clock that is that far ahead, and whose line says nothing, is not used. SHM is the segment of ntpd's driver 28, as gpsd fills it, made with the permissions of :perm= (600) if it is not there. SOCK is chrony's socket; its samples and the pulses that a PHC stamps (:extpps) are taken as they come. local makes a clock that nobody sets, but that is steadier than this machine's, the measure of all other sources.\n\nhwtimestamp INTERFACE (or * for every card that can) takes the card's timestamps of what is sent to the sources and received from them, and for each packet without one the kernel's; the card's clock is read beside this machine's and need not be set. chronyc ntpdata says which stamps were used.",
         ),
     ],
     statuses: &[
@@ -336,5 +422,10 @@ const PAGE: ManPage = ManPage {
             "the clock was measured but may not be set: CAP_SYS_TIME is missing",
         ),
     ],
-    see_also: &["clockbox(1)", "chrony.conf(5)", "adjtimex(2)"],
+    see_also: &[
+        "clockbox(1)",
+        "clockbox.conf(5)",
+        "chrony.conf(5)",
+        "adjtimex(2)",
+    ],
 };

@@ -35,6 +35,12 @@ impl Target {
             return Err(refuse(word, "that is no server's own address", start, to)
                 .hint("give the address or the name of one server"));
         }
+        if let Some((address, tail)) = swallowed_port(word) {
+            let (from, to) = (word.len() - tail.len(), word.len());
+            let message = format!("{tail} is taken as the end of an address that no server has");
+            return Err(refuse(word, &message, from, to)
+                .hint(format!("brackets part the port: [{address}]:{tail}")));
+        }
         if host
             .parse::<Ipv6Addr>()
             .is_ok_and(|a| a.is_unicast_link_local())
@@ -50,6 +56,18 @@ impl Target {
             port,
         })
     }
+}
+
+/// `::1:123` is an address by its form, and one that no server can have: the address and the port
+/// that were meant.
+fn swallowed_port(word: &str) -> Option<(&str, &str)> {
+    let whole: Ipv6Addr = word.parse().ok()?;
+    let embedded = whole.to_bits() >> 32 == 0 && whole.to_bits() > 1;
+    let (address, tail) = word.rsplit_once(':').filter(|_| embedded)?;
+    address.parse::<Ipv6Addr>().ok()?;
+    tail.bytes()
+        .all(|b| b.is_ascii_digit())
+        .then_some((address, tail))
 }
 
 /// Host, port, and where the host begins in the word.
@@ -157,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn a_port_behind_a_bare_address_is_pointed_at() {
+        let failure = Target::parse("::1:123").expect_err("no server has that address");
+        assert_eq!(
+            failure.hint.as_deref(),
+            Some("brackets part the port: [::1]:123")
+        );
+        assert!(failure.message.ends_with("        ^^^"), "{failure:?}");
+    }
+
+    #[test]
     fn malformed_words_are_usage_errors() {
         for word in [
             "",
@@ -182,6 +210,7 @@ mod tests {
             "255.255.255.255",
             "[ff02::1]:123",
             "fe80::1",
+            "::1:123",
             "\u{1b}[31m",
             "ntp.example.com:99999999999999999999",
         ] {

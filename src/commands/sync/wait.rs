@@ -22,6 +22,9 @@ use crate::time::Monotonic;
 /// Seconds between two looks.
 const PAUSE: f64 = 0.2;
 
+/// Seconds in which a daemon that can be asked has answered; see `daemon::patience`.
+const ENOUGH: f64 = 1.0;
+
 /// What a look at the daemons said.
 #[derive(Clone, Debug, Default)]
 struct Look {
@@ -42,8 +45,10 @@ struct Look {
 /// None so far: what cannot be seen is said in the report.
 pub fn wait(max_error: f64, deadline: Monotonic, context: &Context) -> Result<SyncReport, Failure> {
     let start = sys::clock::monotonic();
+    let mut before: Option<Look> = None;
     loop {
-        let look = look(daemon::patience(deadline));
+        let patience = daemon::patience(deadline);
+        let look = believed(look(patience), patience, before.take());
         let right = look.error.is_some_and(|error| error <= max_error);
         let now = sys::clock::monotonic();
         if right || now >= deadline {
@@ -52,6 +57,17 @@ pub fn wait(max_error: f64, deadline: Monotonic, context: &Context) -> Result<Sy
         }
         context.progress(&format!("waiting: {}", look.why));
         sys::clock::sleep(PAUSE.min(deadline.seconds_since(now)));
+        before = Some(look);
+    }
+}
+
+/// What counts: this look, or the one before it. Shortly before the deadline a daemon that is merely
+/// slow has no time to answer: what it said last is the truth about it then.
+fn believed(look: Look, patience: f64, before: Option<Look>) -> Look {
+    let hurried = !look.told && patience < ENOUGH;
+    match before {
+        Some(earlier) if hurried && earlier.told => earlier,
+        _ => look,
     }
 }
 
@@ -179,5 +195,29 @@ fn report(look: &Look, right: bool, max_error: f64, took: f64) -> SyncReport {
         findings,
         dry_run: false,
         status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(told: bool) -> Look {
+        Look {
+            told,
+            why: if told { "told" } else { "silent" }.to_owned(),
+            ..Look::default()
+        }
+    }
+
+    #[test]
+    fn a_look_in_haste_does_not_outweigh_what_was_told() {
+        let why = |look, patience, before| believed(look, patience, before).why;
+        assert_eq!(why(told(false), 0.02, Some(told(true))), "told");
+        // With time enough its silence counts, and so does an answer.
+        assert_eq!(why(told(false), 1.0, Some(told(true))), "silent");
+        assert_eq!(why(told(false), 0.02, Some(told(false))), "silent");
+        assert_eq!(why(told(false), 0.02, None), "silent");
+        assert_eq!(why(told(true), 0.02, None), "told");
     }
 }

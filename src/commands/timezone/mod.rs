@@ -13,6 +13,53 @@ pub mod set;
 pub mod show;
 mod text;
 
+use crate::exit::Failure;
+use crate::report::finding::Finding;
+use crate::sys;
+use findings::Findings;
+use machine::Machine;
+use std::path::Path;
+
+/// What `clockbox status` says of the zone, from the same facts as `clockbox timezone show`.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// The zone that programs use, where it can be named.
+    pub zone: Option<String>,
+    /// Every place that names one: `/etc/timezone: Japan`.
+    pub places: Vec<String>,
+    /// The battery-backed clock keeps local time.
+    pub rtc_local: bool,
+    /// What does not agree, and the command that mends it.
+    pub findings: Vec<Finding>,
+}
+
+/// The zone of this machine, or of the image mounted there.
+///
+/// # Errors
+/// When the root is no directory, or links go round in a circle.
+pub fn outline(root: Option<&Path>) -> Result<Outline, Failure> {
+    let machine = Machine::read(root)?;
+    let current = show::current(&machine);
+    let zone = machine.zone();
+    // What this process has in TZ says nothing of the machine.
+    let findings = Findings::of(
+        &machine,
+        &current,
+        zone.as_ref(),
+        None,
+        sys::clock::unix().0,
+    );
+    let named = show::places(&machine, &current).into_iter();
+    Ok(Outline {
+        places: named
+            .filter_map(|place| Some(format!("{}: {}", place.path, place.zone?)))
+            .collect(),
+        rtc_local: show::rtc(&machine).local,
+        findings,
+        zone: current.zone,
+    })
+}
+
 /// Set, show or list time zones (alone: show)
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]

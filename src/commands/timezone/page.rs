@@ -54,6 +54,10 @@ pub(super) const SET: ManPage = ManPage {
             "In an image mounted at /mnt",
             "clockbox timezone set Europe/Berlin --root /mnt",
         ),
+        (
+            "A task of Ansible",
+            "- command: clockbox timezone set {{ zone }} --json\n  register: timezone\n  changed_when: (timezone.stdout | from_json).changed\n  failed_when: not (timezone.stdout | from_json).ok",
+        ),
     ],
     files: PLACES,
     sections: &[

@@ -146,7 +146,7 @@ pub(super) fn dangling(machine: &Machine) -> bool {
     linked && machine.localtime.bytes.is_none()
 }
 
-fn places(machine: &Machine, current: &Current) -> Vec<Place> {
+pub(super) fn places(machine: &Machine, current: &Current) -> Vec<Place> {
     let local = &machine.localtime;
     let (zone, form) = match &local.is {
         Is::Missing => (None, "not there".to_owned()),
