@@ -28,6 +28,9 @@ _clockbox() {
             clockbox,migrate-ntpd)
                 cmd="clockbox__subcmd__migrate__subcmd__ntpd"
                 ;;
+            clockbox,serve)
+                cmd="clockbox__subcmd__serve"
+                ;;
             clockbox,sources)
                 cmd="clockbox__subcmd__sources"
                 ;;
@@ -51,6 +54,9 @@ _clockbox() {
                 ;;
             clockbox__subcmd__help,migrate-ntpd)
                 cmd="clockbox__subcmd__help__subcmd__migrate__subcmd__ntpd"
+                ;;
+            clockbox__subcmd__help,serve)
+                cmd="clockbox__subcmd__help__subcmd__serve"
                 ;;
             clockbox__subcmd__help,sources)
                 cmd="clockbox__subcmd__help__subcmd__sources"
@@ -146,7 +152,7 @@ _clockbox() {
 
     case "${cmd}" in
         clockbox)
-            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync timezone check-port sources status links migrate-ntpd help"
+            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync serve timezone check-port sources status links migrate-ntpd help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -206,7 +212,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__help)
-            opts="sync timezone check-port sources status links migrate-ntpd help"
+            opts="sync serve timezone check-port sources status links migrate-ntpd help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -262,6 +268,20 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__help__subcmd__migrate__subcmd__ntpd)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        clockbox__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -493,6 +513,60 @@ _clockbox() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        clockbox__subcmd__serve)
+            opts="-r -q -v -n -h -V --upstream --config --local --no-clock-control --reload --listen --allow --deny --kiss-denied --rate-limit --threads --explain-access --json --quiet --verbose --numeric --color --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --upstream)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --local)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deny)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --explain-access)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         clockbox__subcmd__sources)
             opts="-q -v -n -h -V --host --max-error --watch --count --prometheus --nagios --timeout --json --quiet --verbose --numeric --color --help --version list stats set unset help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -654,12 +728,16 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sources__subcmd__set)
-            opts="-q -v -n -h -V --pool --options --add --replace --wait --dry-run --diff --root --json --quiet --verbose --numeric --color --help --version"
+            opts="-q -v -n -h -V --cloud --pool --options --add --replace --wait --dry-run --diff --root --json --quiet --verbose --numeric --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --cloud)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --options)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -762,17 +840,33 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sync)
-            opts="-4 -6 -q -v -n -h -V --daemon --no-clock-control --pool --config --samples --timeout --source-port --ipv4 --ipv6 --wait --max-error --dry-run --step-threshold --step --slew --max-offset --force --rtc --json --quiet --verbose --numeric --color --help --version"
+            opts="-x -u -r -s -p -f -4 -6 -q -v -n -h -V --daemon --no-clock-control --user --reload --set-from-rtc --check-config --print-config --pool --refclock --config --samples --timeout --source-port --ipv4 --ipv6 --wait --max-error --dry-run --step-threshold --step --slew --max-offset --force --rtc --json --quiet --verbose --numeric --color --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --pool)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --refclock)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -34,6 +34,7 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -s n -l numeric -d 'Look
 complete -c clockbox -n "__fish_clockbox_needs_command" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_needs_command" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
+complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "serve" -d 'Answer clients with this machine\'s time, and keep that right meanwhile'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
@@ -41,8 +42,10 @@ complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "status" -d 'Say w
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, check-port and others)'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "migrate-ntpd" -d 'Move from ntpd to chrony or to clockbox\'s own daemon, without losing a line'
 complete -c clockbox -n "__fish_clockbox_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s u -l user -d 'Run as this user once root is not needed any more [default: the file\'s, else _clockbox or clockbox]' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l pool -d 'A name with several servers, each of which has a vote' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l config -d 'Take the servers from this chrony.conf, ntp.conf or timesyncd.conf' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l refclock -d 'A clock of this machine: auto (the host\'s), a device, its driver\'s name; :tai converts TAI' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s f -l config -d 'Take the servers from this chrony.conf, ntp.conf or timesyncd.conf' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l samples -d 'Samples to take from each server' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l timeout -d 'Seconds after which everything ends, name look-ups included [default: 10, with --wait 300]' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l source-port -d 'Ask from this UDP port instead of a random one' -r
@@ -53,7 +56,11 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l color -d 'Col
 always\t''
 never\t''"
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l daemon -d 'Stay in the foreground and keep the clock right until told to end (SIGTERM)'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l no-clock-control -d 'Measure and select, but never touch the clock'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s x -l no-clock-control -d 'Measure and select, but never touch the clock'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s r -l reload -d 'Start with the measurements that the last run left in dumpdir, and remove them'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s s -l set-from-rtc -d 'First set the clock from the battery-backed one, or to when the drift file was written last'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l check-config -d 'Check the daemon\'s configuration, and end'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s p -l print-config -d 'Print what the configuration amounts to as one chrony.conf, each line with its origin, and end'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s 4 -l ipv4 -d 'Ask IPv4 addresses only'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s 6 -l ipv6 -d 'Ask IPv6 addresses only'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -l wait -d 'Wait until the daemon that runs has put the clock right; measures and changes nothing'
@@ -68,6 +75,27 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s v -l verbose 
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l upstream -d 'Follow this server; may be given several times' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l config -d 'A chrony.conf [default: this machine\'s own, unless --upstream or --local is given]' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l local -d 'Serve this machine\'s own clock, at this stratum, while there is no upstream' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l listen -d 'Answer on this address: ADDR, ADDR:PORT or :PORT, IPv6 in brackets [default: all, port 123]' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l allow -d 'Answer this network, address, host name, or all; nobody is answered otherwise' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l deny -d 'Do not answer this network, address or host name' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l rate-limit -d 'Limit the rate of each client: interval=3,burst=8,leak=2,kod=0 (log2, see ratelimit in chrony.conf(5))' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l threads -d 'Threads that answer' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l explain-access -d 'Say whether this address would be answered and by which rule, and end' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l no-clock-control -d 'Never touch the clock: serve it as somebody else keeps it'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -s r -l reload -d 'Start with the measurements that the last run left in dumpdir, and remove them'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l kiss-denied -d 'Tell whoever is refused so (a DENY kiss) instead of nothing'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l json -d 'One JSON object instead of a table'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -s q -l quiet -d 'Print nothing: the exit status is the answer'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -s v -l verbose -d 'Say more'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -s n -l numeric -d 'Look up no names for addresses'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -l root -d 'Look at the image that is mounted here' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and not __fish_seen_subcommand_from set show list help" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
@@ -137,7 +165,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s v -l ve
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits; or the one behind this port or control socket' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l max-error -d 'Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l watch -d 'Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -l count -d 'Stop watching after this many times' -r
@@ -158,7 +186,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fis
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -f -a "set" -d 'Make the daemon in use follow these servers: its file is edited, it is told, its answer awaited'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -f -a "unset" -d 'Take servers out of the configuration of the daemon in use'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and not __fish_seen_subcommand_from list stats set unset help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits; or the one behind this port or control socket' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l max-error -d 'Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l watch -d 'Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -l count -d 'Stop watching after this many times' -r
@@ -174,7 +202,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_se
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -l host -d 'Ask the chronyd or ntpd of another machine, where it permits; or the one behind this port or control socket' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -l timeout -d 'Seconds to wait for an answer to each question' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -l color -d 'Colour in tables: auto is on a terminal unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
@@ -185,6 +213,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_se
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s V -l version -d 'Print version'
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l cloud -d 'The time of the cloud or host that this machine stands on; =NAME where it cannot be told' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l options -d 'Options for their lines' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l wait -d 'Seconds to wait until the new sources answer' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l root -d 'Edit the image mounted in this directory; no daemon is told' -r -F
@@ -259,7 +288,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l serve
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l no-serve -d 'Answer no clients'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l remote-monitoring -d 'Open the command port to those who could query ntpd'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l ntpd-like -d 'Control the clock as ntpd does: slow corrections, steps at any time'
-complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l install -d 'Install the package of the new daemon if it is missing'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l install -d 'Install the new daemon if it is missing: chrony\'s package, or this program'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l rollback -d 'Undo the migration: files, services, package'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l dry-run -d 'Say what would be done, and do nothing'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l diff -d 'Show the changes of files as unified diffs'
@@ -270,14 +299,15 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s v -l 
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -s V -l version -d 'Print version'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "status" -d 'Say whether this machine\'s time is right, and if not, why and what to type'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, check-port and others)'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "migrate-ntpd" -d 'Move from ntpd to chrony or to clockbox\'s own daemon, without losing a line'
-complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync timezone check-port sources status links migrate-ntpd help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "sync" -d 'Measure several servers at once, let them vote, set the clock, and say how sure it is'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "serve" -d 'Answer clients with this machine\'s time, and keep that right meanwhile'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "timezone" -d 'Set, show or list time zones (alone: show)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "check-port" -d 'Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "sources" -d 'Show the time sources of this machine, whatever daemon runs, and say what is wrong with them'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "status" -d 'Say whether this machine\'s time is right, and if not, why and what to type'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "links" -d 'Make the links by which clockbox also answers (clockbox-sync, check-port and others)'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "migrate-ntpd" -d 'Move from ntpd to chrony or to clockbox\'s own daemon, without losing a line'
+complete -c clockbox -n "__fish_clockbox_using_subcommand help; and not __fish_seen_subcommand_from sync serve timezone check-port sources status links migrate-ntpd help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "set" -d 'Set this machine\'s time zone in every place that its distribution reads'
 complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "show" -d 'Show the time zone, how it is known, and what disagrees with it'
 complete -c clockbox -n "__fish_clockbox_using_subcommand help; and __fish_seen_subcommand_from timezone" -f -a "list" -d 'List time zones and the time there'

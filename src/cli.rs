@@ -7,10 +7,10 @@ use crate::commands::Context;
 use crate::commands::Output;
 use crate::commands::check_port;
 use crate::commands::daemon;
-use crate::commands::generate;
 use crate::commands::generate::Leaf;
 use crate::commands::links;
 use crate::commands::migrate_ntpd;
+use crate::commands::serve;
 use crate::commands::sources;
 use crate::commands::status;
 use crate::commands::sync;
@@ -81,14 +81,13 @@ enum When {
 #[derive(Debug, clap::Subcommand)]
 enum Applet {
     Sync(sync::Args),
+    Serve(serve::Args),
     Timezone(timezone::Args),
     CheckPort(check_port::Args),
     Sources(sources::Args),
     Status(status::Args),
     Links(links::Args),
     MigrateNtpd(migrate_ntpd::Args),
-    #[command(hide = true)]
-    Generate(generate::Args),
 }
 
 /// Every command that prints a report, for man pages and schemas.
@@ -96,6 +95,7 @@ enum Applet {
 pub fn leaves() -> Vec<Leaf> {
     vec![
         Leaf::of::<sync::Args>(&["sync"]),
+        Leaf::of::<serve::Args>(&["serve"]),
         Leaf::of::<timezone::set::Args>(&["timezone", "set"]),
         Leaf::of::<timezone::show::Args>(&["timezone", "show"]),
         Leaf::of::<timezone::list::Args>(&["timezone", "list"]),
@@ -114,13 +114,27 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
         Applet::Sync(args) if args.daemon => {
             let options = args.daemon_options(context.output.verbose);
-            sync::daemon::warn_of_rival(options.no_clock_control);
-            match daemon::run_daemon(&options) {
+            let done = match args.about_config() {
+                None => sync::daemon::refuse_rival(options.no_clock_control)
+                    .and_then(|()| daemon::run_daemon(&options)),
+                Some(sync::AboutConfig::Check) => {
+                    daemon::check::check(&options).and_then(|text| context.show(&text))
+                }
+                Some(sync::AboutConfig::Print) => {
+                    daemon::check::print(&options).and_then(|text| context.show(&text))
+                }
+            };
+            match done {
                 Ok(()) => ExitStatus::Done,
                 Err(failure) => context.fail(&failure, "sync"),
             }
         }
         Applet::Sync(args) => execute(args, context),
+        Applet::Serve(args) if !args.explains() => match args.serve(context.output.verbose) {
+            Ok(()) => ExitStatus::Done,
+            Err(failure) => context.fail(&failure, "serve"),
+        },
+        Applet::Serve(args) => execute(args, context),
         Applet::Timezone(args) => match &args.leaf {
             Some(timezone::Leaf::Set(args)) => execute(args, context),
             Some(timezone::Leaf::Show(args)) => execute(args, context),
@@ -129,18 +143,15 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
         },
         Applet::CheckPort(args) => execute(args, context),
         Applet::Sources(args) => match args.verb() {
-            Some(sources::Verb::Stats(stats)) => execute(stats, context),
-            Some(sources::Verb::Set(set)) => execute(set, context),
-            Some(sources::Verb::Unset(unset)) => execute(unset, context),
-            Some(sources::Verb::List(_)) | None => execute(args.list(), context),
+            Ok(Some(sources::Verb::Stats(stats))) => execute(stats, context),
+            Ok(Some(sources::Verb::Set(set))) => execute(set, context),
+            Ok(Some(sources::Verb::Unset(unset))) => execute(unset, context),
+            Ok(Some(sources::Verb::List(_)) | None) => execute(args.list(), context),
+            Err(failure) => context.fail(&failure, "sources"),
         },
         Applet::Status(args) => execute(args, context),
         Applet::Links(args) => execute(args, context),
         Applet::MigrateNtpd(args) => execute(args, context),
-        Applet::Generate(args) => match generate::run(args) {
-            Ok(()) => ExitStatus::Done,
-            Err(failure) => context.fail(&failure, "generate"),
-        },
     }
 }
 

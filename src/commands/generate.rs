@@ -1,5 +1,5 @@
-//! `clockbox generate DIR` (hidden): man pages, completions and schemas from the definitions. The
-//! tree keeps what it writes; tests/generated.rs compares.
+//! Man pages, completions and schemas from the definitions. The tree keeps what `scripts/generate`
+//! writes, tests/generated.rs compares, and the program itself carries none of it.
 
 use super::Command;
 use super::page::ManPage;
@@ -12,14 +12,8 @@ use crate::report::Report as _;
 use crate::sys;
 use clap::CommandFactory;
 use std::fmt::Write as _;
-use std::path::PathBuf;
-
-/// Write man pages, completions and schemas into a directory.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The directory that gets man/, completions/ and schemas/
-    dir: PathBuf,
-}
+use std::io::Write as _;
+use std::path::Path;
 
 /// A command that prints a report: its words, its page, its schema.
 pub struct Leaf {
@@ -44,13 +38,13 @@ impl Leaf {
     }
 }
 
-/// Writes all generated files under the directory.
+/// Writes all generated files into man/, completions/ and schemas/ under a directory.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(dir: &Path) -> Result<(), Failure> {
     for (name, content) in files()? {
-        let path = args.dir.join(name);
+        let path = dir.join(name);
         sys::files::make_parents(&path)?;
         sys::files::replace(&path, content.as_bytes(), 0o644)?;
     }
@@ -66,6 +60,7 @@ pub fn files() -> Result<Vec<(String, String)>, Failure> {
     let mut root = Cli::command();
     root.build();
     pages(&root, &mut Vec::new(), &mut all)?;
+    all.push(("man/clockbox.conf.5".to_owned(), super::conf_page::page()));
     for (shell, name) in [
         (clap_complete::Shell::Bash, "clockbox.bash"),
         (clap_complete::Shell::Zsh, "_clockbox"),
@@ -108,7 +103,10 @@ fn pages(
     let name = std::iter::once("clockbox").chain(path.iter().map(String::as_str));
     let name = name.collect::<Vec<_>>().join("-");
     all.push((format!("man/{name}.1"), page(command, &name, path)?));
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+    for sub in command
+        .get_subcommands()
+        .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+    {
         path.push(sub.get_name().to_owned());
         pages(sub, path, all)?;
         path.pop();
@@ -130,7 +128,7 @@ fn page(command: &clap::Command, name: &str, path: &[String]) -> Result<String, 
     let leaf = leaves().into_iter().find(|leaf| leaf.path == path);
     man.render_title(&mut out)
         .and_then(|()| man.render_name_section(&mut out))
-        .and_then(|()| man.render_synopsis_section(&mut out))
+        .and_then(|()| out.write_all(synopsis(&command).as_bytes()))
         .and_then(|()| man.render_description_section(&mut out))
         .and_then(|()| man.render_options_section(&mut out))
         .map_err(|e| bug(&e))?;
@@ -145,6 +143,63 @@ fn page(command: &clap::Command, name: &str, path: &[String]) -> Result<String, 
         statuses(&mut text, &[]);
     }
     Ok(text)
+}
+
+/// The options with the names of their values, and what may stand several times: clap_mangen's own
+/// synopsis has neither.
+fn synopsis(command: &clap::Command) -> String {
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let mut out = format!(".SH SYNOPSIS\n.PP\n\\fB{}\\fR", roff(name));
+    let shown = command.get_arguments().filter(|a| !a.is_hide_set());
+    let (positional, options): (Vec<_>, Vec<_>) = shown.partition(|a| a.is_positional());
+    for option in options {
+        let short = option.get_short().map(|c| format!("-{c}"));
+        let long = option.get_long().map(|word| format!("--{word}"));
+        let names: Vec<String> = short.into_iter().chain(long).collect();
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| format!("\\fB{}\\fR", roff(name)))
+            .collect();
+        let value = values(option)
+            .map(|value| format!(" \\fI{value}\\fR"))
+            .unwrap_or_default();
+        let again = match option.get_action() {
+            clap::ArgAction::Count | clap::ArgAction::Append => "...",
+            _ => "",
+        };
+        let _ = write!(out, " [{}{value}]{again}", names.join("|"));
+    }
+    for argument in positional {
+        let value = values(argument).unwrap_or_default();
+        let many = argument
+            .get_num_args()
+            .is_some_and(|range| range.max_values() > 1);
+        let again = if many { "..." } else { "" };
+        let _ = if argument.is_required_set() {
+            write!(out, " \\fI{value}\\fR{again}")
+        } else {
+            write!(out, " [\\fI{value}\\fR{again}]")
+        };
+    }
+    if command.get_subcommands().any(|sub| !sub.is_hide_set()) {
+        out.push_str(if command.is_subcommand_required_set() {
+            " \\fICOMMAND\\fR"
+        } else {
+            " [\\fICOMMAND\\fR]"
+        });
+    }
+    out.push('\n');
+    out
+}
+
+/// The names of an argument's values; `None` for a flag.
+fn values(argument: &clap::Arg) -> Option<String> {
+    if !argument.get_action().takes_values() {
+        return None;
+    }
+    let names = argument.get_value_names()?;
+    let names: Vec<String> = names.iter().map(|name| roff(name.as_str())).collect();
+    Some(names.join(" "))
 }
 
 fn further(text: &mut String, page: &ManPage) {
@@ -186,7 +241,7 @@ fn statuses(text: &mut String, own: &[(ExitStatus, &str)]) {
     }
 }
 
-fn paragraphs(body: &str) -> String {
+pub(super) fn paragraphs(body: &str) -> String {
     let mut out = String::new();
     for block in body.split("\n\n") {
         if block.starts_with("    ") {
@@ -207,7 +262,7 @@ fn paragraphs(body: &str) -> String {
 }
 
 /// Text that roff shows as it stands.
-fn roff(text: &str) -> String {
+pub(super) fn roff(text: &str) -> String {
     let escaped = text
         .replace('\\', "\\e")
         .replace('-', "\\-")

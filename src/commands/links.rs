@@ -68,6 +68,9 @@ impl Command for Args {
             }
             if changed && !self.dry_run {
                 sys::files::replace_link(&path, &program).map_err(|e| Failure {
+                    hint: e
+                        .is_missing()
+                        .then(|| format!("mkdir -p {}", self.dir.display())),
                     status: if e.is_permission() {
                         ExitStatus::NoPermission
                     } else {

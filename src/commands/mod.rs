@@ -1,15 +1,19 @@
 //! The only place where pure meets real: typed arguments become a plan, the plan a report.
 
 pub mod check_port;
+mod conf_page;
 pub mod daemon;
 pub mod generate;
 pub mod host_files;
 pub mod links;
 pub mod migrate_ntpd;
 pub mod page;
+pub mod refclock_line;
+pub mod serve;
 pub mod sources;
 pub mod status;
 pub mod sync;
+pub mod tai;
 pub mod timezone;
 
 use crate::exit::ExitStatus;
@@ -92,7 +96,13 @@ impl Context {
             status = ExitStatus::NagiosUnknown;
             let line = report::Nagios {
                 state: 3,
-                line: failure.message.clone(),
+                // One line: below a fault's first stands its place in the text.
+                line: failure
+                    .message
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .replace('|', "/"),
             };
             let _ = self.print(&line.render(command));
         } else if self.output.json
@@ -131,6 +141,17 @@ impl Context {
     /// When standard output cannot be written.
     pub fn clear_screen(&mut self) -> Result<(), Failure> {
         self.print("\x1b[H\x1b[2J")
+    }
+
+    /// Prints a text that is the answer itself: a file's content.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn show(&mut self, text: &str) -> Result<(), Failure> {
+        if self.output.quiet {
+            return Ok(());
+        }
+        self.print(&report::format::harmless(text))
     }
 
     fn print(&mut self, text: &str) -> Result<(), Failure> {

@@ -188,16 +188,22 @@ impl Report for MigrateReport {
         for file in &self.files {
             self.render_file(file, page, &mut out);
         }
-        let would = if self.result == Result::Planned {
-            "would "
-        } else {
-            ""
-        };
+        let planned = self.is_planned();
         for package in &self.packages {
-            out.push_str(&format!("{would}install package {package}\n"));
+            let word = if planned {
+                "would install"
+            } else {
+                "installed"
+            };
+            out.push_str(&format!("{word} package {package}\n"));
         }
         for service in &self.services {
-            out.push_str(&format!("{would}{} {}\n", service.action, service.name));
+            let action = if planned {
+                format!("would {}", service.action)
+            } else {
+                past(&service.action)
+            };
+            out.push_str(&format!("{action} {}\n", service.name));
         }
         if !self.findings.is_empty() {
             out.push('\n');
@@ -208,6 +214,11 @@ impl Report for MigrateReport {
 }
 
 impl MigrateReport {
+    /// What is listed was not done.
+    fn is_planned(&self) -> bool {
+        matches!(self.result, Result::Planned | Result::Held)
+    }
+
     fn heading(&self) -> String {
         let Summary {
             kept,
@@ -222,9 +233,12 @@ impl MigrateReport {
             Result::Migrated => format!("{way}: done"),
             Result::Unchanged => format!("{way}: nothing to change"),
             Result::Held => {
-                format!("{way}: nothing was changed, because something that matters would be lost")
+                format!("{way}: nothing was changed: something that matters would be lost")
             }
             Result::Refused => format!("{way}: refused, nothing was changed"),
+            Result::Undone if self.changes => {
+                format!("{way}: failed, and not everything could be put back")
+            }
             Result::Undone => format!("{way}: failed, everything is as it was"),
             Result::RolledBack => {
                 "rolled back: everything is as it was before the migration".to_owned()
@@ -279,21 +293,26 @@ impl MigrateReport {
     }
 
     fn render_file(&self, file: &FileChange, page: &Page, out: &mut String) {
-        let planned = self.result == Result::Planned;
+        let planned = self.is_planned();
         let word = match (file.action, planned) {
             (FileAction::Create, false) => "wrote",
             (FileAction::Create, true) => "would write",
             (FileAction::Replace, false) => "replaced",
             (FileAction::Replace, true) => "would replace",
             (FileAction::Unchanged, _) => "unchanged",
-            (FileAction::Restore, _) => "restored",
-            (FileAction::Remove, _) => "removed",
+            (FileAction::Restore, false) => "restored",
+            (FileAction::Restore, true) => "would restore",
+            (FileAction::Remove, false) => "removed",
+            (FileAction::Remove, true) => "would remove",
         };
-        out.push_str(&format!("{word} {}", file.path));
+        out.push_str(&format!("{word} {}\n", file.path));
         if let Some(backup) = &file.backup {
-            out.push_str(&format!(" (before: {backup})"));
+            let what = match file.action {
+                FileAction::Restore | FileAction::Remove => "from",
+                _ => "before:",
+            };
+            out.push_str(&format!("    {what} {backup}\n"));
         }
-        out.push('\n');
         if let Some(diff) = file.diff.as_ref().filter(|_| self.diffs) {
             for line in diff.lines() {
                 let color = match line.as_bytes().first() {
@@ -311,6 +330,20 @@ impl MigrateReport {
             }
         }
     }
+}
+
+/// `stop and disable` as what was done: `stopped and disabled`.
+fn past(action: &str) -> String {
+    let words = action.split(' ').map(|word| match word {
+        "stop" => "stopped",
+        "disable" => "disabled",
+        "enable" => "enabled",
+        "start" => "started",
+        "restart" => "restarted",
+        "leave" => "left",
+        other => other,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn shorten(text: &str, page: &Page) -> String {

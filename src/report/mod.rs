@@ -8,6 +8,7 @@ pub mod finding;
 pub mod format;
 pub mod links;
 pub mod migrate_ntpd;
+pub mod serve;
 pub mod sources;
 pub mod status;
 pub mod sync;

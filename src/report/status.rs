@@ -56,6 +56,11 @@ pub struct Clocks {
 pub struct KernelRow {
     /// The flag that `timedatectl` calls "System clock synchronized".
     pub synchronised: bool,
+    /// Bits of its status that are set, by the kernel's names: `UNSYNC`, `PLL`, `INS` (a leap second
+    /// will be inserted at the end of the UTC day), `DEL`…
+    pub flags: Vec<String>,
+    /// What it has still to correct of what a daemon told it; positive: the clock is behind.
+    pub remaining_offset_s: f64,
     /// Maximum error; it grows by half a millisecond a second while nobody updates it.
     pub max_error_s: f64,
     /// Estimated error.
@@ -81,6 +86,8 @@ pub struct InstalledDaemon {
     pub enabled: Option<bool>,
     /// True when it may not be started.
     pub masked: bool,
+    /// The program whose presence keeps its service from starting.
+    pub yields_to: Option<String>,
     /// True when it runs; `null` in an image or when processes cannot be seen.
     pub running: Option<bool>,
     /// Its process.
@@ -159,6 +166,9 @@ pub struct StatusReport {
     pub ports: Vec<PortRow>,
     /// Things noticed, gravest first.
     pub findings: Vec<Finding>,
+    /// Root looks: what cannot be seen is elsewhere.
+    #[serde(skip)]
+    pub root_looks: bool,
     /// What the exit status says.
     #[serde(skip)]
     pub status: ExitStatus,
@@ -243,6 +253,7 @@ impl StatusReport {
         let on: Vec<&str> = [&platform.cloud, &platform.hypervisor]
             .into_iter()
             .filter_map(Option::as_deref)
+            .map(as_written)
             .collect();
         if !on.is_empty() {
             facts.push(("Platform", on.join(", on ")));
@@ -262,10 +273,11 @@ impl StatusReport {
         }
         let mut held: Vec<(String, Vec<&str>)> = Vec::new();
         for port in &self.ports {
-            let holder = port
-                .holder
-                .as_deref()
-                .unwrap_or("a process that root can see");
+            let holder = port.holder.as_deref().unwrap_or(if self.root_looks {
+                "a process of another namespace"
+            } else {
+                "a process that root can see"
+            });
             let key = format!("{}: {holder}", port.port);
             match held.iter_mut().find(|(known, _)| *known == key) {
                 Some((_, on)) => on.push(&port.address),
@@ -306,6 +318,21 @@ fn kernel_line(kernel: &KernelRow) -> String {
         seconds(kernel.max_error_s),
         kernel.frequency_ppm
     );
+    if kernel.remaining_offset_s.abs() >= 1e-3 {
+        let _ = write!(
+            text,
+            ", {} still to correct",
+            signed_seconds(kernel.remaining_offset_s)
+        );
+    }
+    for (flag, leap) in [("INS", "inserted"), ("DEL", "left out")] {
+        if kernel.flags.iter().any(|known| known == flag) {
+            let _ = write!(
+                text,
+                ", a leap second will be {leap} at the end of the UTC day"
+            );
+        }
+    }
     if kernel.tai_offset_s != 0 {
         let _ = write!(text, ", TAI-UTC {} s", kernel.tai_offset_s);
     }
@@ -326,6 +353,9 @@ fn daemon_line(daemon: &InstalledDaemon) -> String {
         parts.push("masked".to_owned());
     } else if let Some(enabled) = daemon.enabled {
         parts.push(if enabled { "enabled" } else { "not enabled" }.to_owned());
+    }
+    if let Some(program) = &daemon.yields_to {
+        parts.push(format!("gives way to {program}"));
     }
     match daemon.holds_clock {
         Some(true) => parts.push("sets the clock".to_owned()),
@@ -352,3 +382,20 @@ fn daemon_line(daemon: &InstalledDaemon) -> String {
 pub fn ago(seconds: f64) -> String {
     format!("{} ago", age(seconds))
 }
+
+/// A hypervisor's word in JSON as its maker writes the name.
+fn as_written(word: &str) -> &str {
+    match word {
+        "nitro" => "Nitro",
+        "xen" => "Xen",
+        "hyper_v" => "Hyper-V",
+        "vmware" => "VMware",
+        "kvm" => "KVM",
+        "virtualbox" => "VirtualBox",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

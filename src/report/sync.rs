@@ -133,8 +133,10 @@ pub struct SourceRow {
     pub name: String,
     /// The address that was asked, `null` when the name has none.
     pub address: Option<String>,
-    /// UDP port.
+    /// UDP port; 0 for a clock of this machine.
     pub port: u16,
+    /// What a clock of this machine is: the name that its driver gives it. `null` for a server.
+    pub clock: Option<String>,
     /// What became of it.
     pub verdict: Verdict,
     /// Why, when it is not plainly good.
@@ -318,7 +320,9 @@ impl Report for SyncReport {
             Some(path) => format!("{path} ({})", self.origin.reason),
             None => self.origin.reason.clone(),
         };
-        out.push_str(&format!("Servers: {}\n\n", wrap(&from, page.width, 9)));
+        let clocks = self.sources.iter().all(|s| s.clock.is_some()) && !self.sources.is_empty();
+        let (title, indent) = if clocks { ("Clock", 7) } else { ("Servers", 9) };
+        out.push_str(&format!("{title}: {}\n\n", wrap(&from, page.width, indent)));
         if !self.sources.is_empty() {
             out.push_str(&self.rows(page));
             out.push('\n');
@@ -375,7 +379,7 @@ impl SyncReport {
                 let address = if same {
                     Some("\"")
                 } else {
-                    s.address.as_deref()
+                    s.address.as_deref().or(s.clock.as_deref())
                 };
                 vec![
                     s.verdict.mark().to_owned(),

@@ -24,13 +24,28 @@ pub struct Here {
     pub own_answers: Vec<OwnAnswer>,
     /// The packet filters that were looked for.
     pub filters: Vec<Filter>,
-    /// What firewalld and ufw say in their own files.
+    /// What firewalld and ufw say in their own words.
     pub managers: Vec<Manager>,
     /// What the packet filters do with NTP, one row a way, family and interface; empty when they
     /// could not be read.
     pub passages: Vec<Passage>,
     /// The cloud, and what must be allowed there.
     pub platform: Platform,
+}
+
+impl Here {
+    /// Whether UDP 123 is held, and by whom, or whether packets get there, is for root alone to see.
+    pub(super) fn hides_something(&self) -> bool {
+        let mut holders = self
+            .listeners
+            .iter()
+            .filter(|l| l.protocol == "udp" && l.port == 123)
+            .peekable();
+        let unread = self.filters.iter().any(Filter::needs_root);
+        let hidden =
+            |l: &Listener| l.process.is_none() && l.unit.is_none() && l.container.is_none();
+        holders.peek().is_some() && (unread || holders.any(hidden))
+    }
 }
 
 /// What is with UDP 123.
@@ -41,7 +56,7 @@ pub enum ServerState {
     Held,
     /// Several hold it, or another time daemon fights for the clock.
     Conflict,
-    /// Something holds it that is no time daemon.
+    /// Something holds it that is no time daemon known here, and it gives no NTP answer.
     Foreign,
     /// Nobody holds it, and the daemon that runs needs no port.
     NobodyFine,
@@ -113,6 +128,8 @@ pub struct Daemon {
     pub steers_clock: Option<bool>,
     /// Whether it runs in this process's network namespace; null when that could not be told.
     pub in_this_namespace: Option<bool>,
+    /// The container that it is in: engine and name.
+    pub container: Option<String>,
 }
 
 /// What an own address answered.
@@ -132,6 +149,9 @@ pub struct OwnAnswer {
     pub refid: Option<String>,
     /// What must be added to the clock, as the server sees it.
     pub offset_s: Option<f64>,
+    /// The packet filter's rule that stops such packets, or may; null where none does or none could
+    /// be read.
+    pub filtered_by: Option<String>,
 }
 
 /// A packet filter that was looked for.
@@ -145,7 +165,18 @@ pub struct Filter {
     pub detail: String,
 }
 
-/// What a manager of packet filters says in its own files.
+impl Filter {
+    /// Whether it is for root alone to read.
+    #[must_use]
+    pub fn needs_root(&self) -> bool {
+        !self.read && self.detail == NEEDS_ROOT
+    }
+}
+
+/// The detail of a filter that only root can read.
+pub const NEEDS_ROOT: &str = "needs root";
+
+/// What a manager of packet filters says in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Manager {
     /// `firewalld` or `ufw`.
@@ -154,6 +185,38 @@ pub struct Manager {
     pub active: Option<bool>,
     /// What it says of UDP 123, one sentence each.
     pub says: Vec<String>,
+    /// firewalld's zones that packets come to.
+    pub zones: Vec<Zone>,
+}
+
+/// A zone of firewalld.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Zone {
+    /// Its name.
+    pub name: String,
+    /// Whether it is for the interfaces that no zone names.
+    pub default: bool,
+    /// The interfaces that it names.
+    pub interfaces: Vec<String>,
+    /// The sources that it names.
+    pub sources: Vec<String>,
+    /// What it does now, at run time; null when firewalld does not run or only root may ask it.
+    pub now: Option<ZoneTerms>,
+    /// What its permanent files say, which the next reload or boot brings; null when it has none.
+    pub permanent: Option<ZoneTerms>,
+}
+
+/// What a zone of firewalld does with UDP 123.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ZoneTerms {
+    /// Whether it lets it in from everywhere.
+    pub lets_ntp_in: bool,
+    /// By what: `service ntp`, `port 123/udp`, `target ACCEPT`.
+    pub by: Vec<String>,
+    /// Whether what it does not name is dropped; else it is rejected.
+    pub drops_the_rest: bool,
+    /// Rich rules that name it for some.
+    pub rich_rules: u32,
 }
 
 /// A way of NTP packets.
@@ -219,6 +282,8 @@ pub struct Passage {
     pub family: Family,
     /// The interface that they cross; null where all are alike.
     pub interface: Option<String>,
+    /// The interface's addresses that this is about; empty where all of them are alike.
+    pub addresses: Vec<String>,
     /// What happens to them.
     pub outcome: Outcome,
     /// The rule that decides, in its own language; null when there is no rule at all.
@@ -229,6 +294,19 @@ pub struct Passage {
     pub owner: Option<String>,
     /// What it depends on, in the order of the rules.
     pub conditions: Vec<Condition>,
+}
+
+impl Passage {
+    /// Where, if it makes a difference: `eth0`, `10.0.0.1`, `10.0.0.1 and 3 others`.
+    #[must_use]
+    pub fn at(&self) -> Option<String> {
+        match self.addresses.as_slice() {
+            [] => self.interface.clone(),
+            [only] => Some(only.clone()),
+            [first, second] => Some(format!("{first} {second}")),
+            [first, rest @ ..] => Some(format!("{first} +{}", rest.len())),
+        }
+    }
 }
 
 /// One of the rulings of a conditional way.

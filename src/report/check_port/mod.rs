@@ -11,6 +11,7 @@ pub use here::Filter;
 pub use here::Here;
 pub use here::Listener;
 pub use here::Manager;
+pub use here::NEEDS_ROOT;
 pub use here::Outcome;
 pub use here::OwnAnswer;
 pub use here::Passage;
@@ -18,6 +19,8 @@ pub use here::Path;
 pub use here::Place;
 pub use here::Platform;
 pub use here::ServerState;
+pub use here::Zone;
+pub use here::ZoneTerms;
 pub use nagios::Limits;
 pub use there::Address;
 pub use there::Certificate;
@@ -80,7 +83,7 @@ impl CheckPortReport {
     fn status_here(&self, here: &Here) -> ExitStatus {
         if self.findings.iter().any(|f| f.severity == Severity::Error) {
             ExitStatus::NotHeld
-        } else if here.server == ServerState::Unknown {
+        } else if here.server == ServerState::Unknown || here.hides_something() {
             ExitStatus::Unknown
         } else {
             ExitStatus::Done

@@ -40,9 +40,21 @@ pub(super) fn line(report: &CheckPortReport) -> Nagios {
                 (_, Some(Severity::Warning)) => 1,
                 _ => 0,
             };
+            // The summary says who holds the port; what is wrong may be something else.
+            let trouble = report
+                .findings
+                .iter()
+                .filter(|f| worst == Some(f.severity) && f.severity != Severity::Info)
+                .map(|f| f.text.as_str());
+            let unseen = (state == 0 && here.hides_something())
+                .then_some("Not all could be seen: that needs root.");
+            let words: Vec<&str> = std::iter::once(here.summary.as_str())
+                .chain(trouble)
+                .chain(unseen)
+                .collect();
             Nagios {
                 state,
-                line: here.summary.replace('|', "/"),
+                line: words.join(" ").replace('|', "/").replace('\n', " "),
             }
         }
         None => there(report),
@@ -64,7 +76,7 @@ fn there(report: &CheckPortReport) -> Nagios {
                 // One host: the labels that check_ntp_time has; several: each its own.
                 let label = match report.targets.iter().map(|t| t.addresses.len()).sum() {
                     1 => String::new(),
-                    _ => format!("{}_", address.address),
+                    _ => format!("{}_", target.with_port(&address.address)),
                 };
                 let Limits {
                     warning_s,
@@ -98,6 +110,7 @@ fn judge(target: &Target, report: &CheckPortReport) -> (u8, String) {
         .addresses
         .iter()
         .find(|a| a.verdict == target.verdict);
+    let name = target.with_port(&target.name);
     let told = target
         .addresses
         .iter()
@@ -110,7 +123,16 @@ fn judge(target: &Target, report: &CheckPortReport) -> (u8, String) {
         _ => 2,
     };
     let mut sentence = match (target.verdict, best) {
-        (Verdict::Open, Some(address)) => {
+        (Verdict::Open, Some(first)) => {
+            // The one that is furthest off speaks for the host.
+            let open = target
+                .addresses
+                .iter()
+                .filter(|a| a.verdict == Verdict::Open);
+            let offset_of = |a: &&Address| a.offset_s.unwrap_or(0.0).abs();
+            let address = open
+                .max_by(|a, b| offset_of(a).total_cmp(&offset_of(b)))
+                .unwrap_or(first);
             let offset = address.offset_s.unwrap_or(0.0);
             if offset.abs() >= report.limits.critical_s {
                 state = 2;
@@ -118,20 +140,19 @@ fn judge(target: &Target, report: &CheckPortReport) -> (u8, String) {
                 state = worse(state, 1);
             }
             format!(
-                "{}: open, offset {}, stratum {}",
-                target.name,
+                "{name}: open, offset {}, stratum {}",
                 format::signed_seconds(offset),
                 address.stratum.unwrap_or(0)
             )
         }
-        (verdict, Some(address)) => format!("{}: {}{}", target.name, verdict.word(), why(address)),
+        (verdict, Some(address)) => format!("{name}: {}{}", verdict.word(), why(address)),
         (verdict, None) => {
             let error = target
                 .error
                 .as_ref()
                 .map(|e| format!(" ({e})"))
                 .unwrap_or_default();
-            format!("{}: {}{error}", target.name, verdict.word())
+            format!("{name}: {}{error}", verdict.word())
         }
     };
     if target.verdict == Verdict::Open && !bad.is_empty() {

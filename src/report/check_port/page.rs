@@ -68,7 +68,7 @@ fn remote(out: &mut String, targets: &[Target], page: &Page) {
             } else {
                 Vec::new()
             };
-            row.extend(cells(address));
+            row.extend(cells(target, address));
             rows.push(row);
         }
     }
@@ -87,26 +87,24 @@ fn remote(out: &mut String, targets: &[Target], page: &Page) {
     out.push_str(&colored(&text, page));
     for target in targets {
         for address in &target.addresses {
-            further(out, address, page);
+            further(out, target, address, page);
         }
     }
 }
 
 fn shown_name(target: &Target) -> String {
     let bare = target.addresses.iter().any(|a| a.address == target.name);
-    if bare && target.port == 123 {
+    if bare {
         // The address alone is enough.
         "-".to_owned()
-    } else if target.port == 123 {
-        target.name.clone()
     } else {
-        format!("{}:{}", target.name, target.port)
+        target.with_port(&target.name)
     }
 }
 
-fn cells(address: &Address) -> Vec<String> {
+fn cells(target: &Target, address: &Address) -> Vec<String> {
     vec![
-        address.address.clone(),
+        target.with_port(&address.address),
         address.verdict.word().to_owned(),
         or_dash(address.stratum, |s| s.to_string()),
         or_dash(address.offset_s, signed_seconds),
@@ -151,7 +149,7 @@ const VERDICTS: &[(Verdict, &str)] = &[
     (Verdict::Unresolved, RED),
 ];
 
-fn further(out: &mut String, address: &Address, page: &Page) {
+fn further(out: &mut String, target: &Target, address: &Address, page: &Page) {
     let all = page.verbose > 0 || address.nts_ke.is_some();
     // Of a silent address only what helped is news.
     let answered = address
@@ -164,7 +162,8 @@ fn further(out: &mut String, address: &Address, page: &Page) {
     if nothing || !(all || answered) || address.verdict == Verdict::NoRoute {
         return;
     }
-    let _ = writeln!(out, "\n{}, further tests:", address.address);
+    let who = target.with_port(&address.address);
+    let _ = writeln!(out, "\n{who}, further tests:");
     for test in tests {
         let mut text = format!("{}: {}", test.test.words(), test.outcome.words());
         if let (Some(sent), Some(received)) = (test.sent_octets, test.received_octets)
@@ -245,11 +244,15 @@ fn local(out: &mut String, here: &Here, page: &Page) {
 }
 
 fn listeners(list: &[Listener], page: &Page) -> String {
+    let within = match list.iter().any(|l| l.container.is_some()) {
+        true => "Unit, container",
+        false => "Unit",
+    };
     let columns = [
         ("Port", Align::Left),
         ("Address", Align::Left),
         ("Process", Align::Left),
-        ("Unit", Align::Left),
+        (within, Align::Left),
         ("User", Align::Left),
     ];
     let rows: Vec<Vec<String>> = list
@@ -367,11 +370,7 @@ fn passages(list: &[Passage], page: &Page) -> String {
                 Family::Ipv4 => "v4",
                 Family::Ipv6 => "v6",
             };
-            let at = p
-                .interface
-                .as_ref()
-                .map(|i| format!(" {i}"))
-                .unwrap_or_default();
+            let at = p.at().map(|at| format!(" {at}")).unwrap_or_default();
             vec![
                 format!("{}{at}", p.path.words()),
                 family.to_owned(),

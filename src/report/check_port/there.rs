@@ -24,7 +24,7 @@ pub enum Verdict {
     Unreachable,
     /// Nothing came back: dropped on the way, or denied by the server.
     Silent,
-    /// This machine's own firewall refused to send.
+    /// This machine's own firewall refuses to send, or drops what comes back.
     BlockedHere,
     /// This machine has no route to it (no IPv6, for instance): nothing was sent.
     NoRoute,
@@ -87,6 +87,16 @@ pub struct Target {
 }
 
 impl Target {
+    /// The name, or one of the addresses, with the port where that is not 123.
+    #[must_use]
+    pub fn with_port(&self, name: &str) -> String {
+        match self.port {
+            123 => name.to_owned(),
+            port if name.contains(':') => format!("[{name}]:{port}"),
+            port => format!("{name}:{port}"),
+        }
+    }
+
     pub(super) fn status(&self, any: bool) -> ExitStatus {
         // Addresses that this machine has no way to say nothing of the host, if others do.
         let told = self

@@ -341,6 +341,11 @@ fn unresolved(row: &SourceRow) -> Advice {
 }
 
 fn unknown(row: &SourceRow) -> Option<Advice> {
+    if row.kind == SourceKind::Pool {
+        return Some(say(
+            "a pool's line: the servers that are found for it have rows of their own",
+        ));
+    }
     if row.reach == Some(0) {
         return Some(say("no reply to the last eight polls"));
     }

@@ -176,7 +176,8 @@ pub struct SourceRow {
     pub delay_s: Option<f64>,
     /// How much its measurements vary.
     pub jitter_s: Option<f64>,
-    /// What it states to be off by at most, half its root delay plus its root dispersion.
+    /// What it may be off by at most: half of the round trip and of its root delay, and the
+    /// dispersions.
     pub root_distance_s: Option<f64>,
     /// Measurements that the daemon keeps of it.
     pub samples: Option<u32>,
@@ -231,6 +232,15 @@ impl SourceRow {
     pub fn title(&self) -> &str {
         let known = self.name.as_deref().or(self.address.as_deref());
         known.unwrap_or("(no name)")
+    }
+
+    /// True when something has come from it lately, usable or not.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        let silent = matches!(self.state, State::Unreachable | State::Unresolved);
+        let counted = self.reach.is_some_and(|reach| reach != 0) || self.offset_s.is_some();
+        // OpenNTPD counts no polls: a peer that it calls unusable has answered.
+        !silent && (counted || (self.reach.is_none() && self.state == State::Unusable))
     }
 
     /// With the last eight polls.

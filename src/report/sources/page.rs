@@ -19,6 +19,8 @@ use crate::report::table::table;
 
 /// From this width on the columns that are not needed every day are shown too.
 const WIDE: u16 = 118;
+/// From this width on, what the sources follow themselves too.
+const WIDEST: u16 = 140;
 
 /// The page.
 #[must_use]
@@ -36,7 +38,9 @@ pub fn render(report: &SourcesReport, page: &Page) -> String {
     ));
     out.push('\n');
     for daemon in &report.daemons {
-        if report.daemons.len() > 1 || daemon.problem.is_some() {
+        // What a single daemon's problem is may stand in the first sentence already.
+        let said = |problem: &String| report.text.contains(problem.as_str());
+        if report.daemons.len() > 1 || daemon.problem.as_ref().is_some_and(|p| !said(p)) {
             out.push_str(&format!("{}\n", wrap(&headline(daemon), page.width, 2)));
         }
         if page.verbose > 0 {
@@ -91,7 +95,7 @@ fn details(daemon: &DaemonRow, page: &Page) -> String {
         parts.push(format!("version {version}"));
     }
     if let Some(via) = &daemon.via {
-        parts.push(format!("asked by {via}"));
+        parts.push(format!("asked {}", way(via)));
     }
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -115,8 +119,24 @@ fn details(daemon: &DaemonRow, page: &Page) -> String {
     format!("{}\n", wrap(text.trim_start(), page.width, 4))
 }
 
+/// How a daemon was asked, in words.
+fn way(via: &str) -> &str {
+    match via {
+        "unix" => "through its control socket",
+        "udp" => "on UDP port 323",
+        "mode6" => "by control messages (mode 6)",
+        "dbus" => "over the system bus",
+        "files" => "by its files",
+        "observe" => "through its observation socket",
+        "ntpctl" => "through ntpctl",
+        "probe" => "by nobody: its servers were asked directly",
+        other => other,
+    }
+}
+
 fn rows(sources: &[SourceRow], several: bool, page: &Page) -> String {
     let wide = page.width.is_none_or(|width| width >= WIDE);
+    let widest = page.width.is_none_or(|width| width >= WIDEST);
     let mut columns = vec![
         ("", Align::Left),
         ("State", Align::Left),
@@ -135,6 +155,9 @@ fn rows(sources: &[SourceRow], several: bool, page: &Page) -> String {
             ("Auth", Align::Left),
             ("Address", Align::Left),
         ]);
+    }
+    if widest {
+        columns.push(("Refid", Align::Left));
     }
     if several {
         columns.push(("Daemon", Align::Left));
@@ -167,6 +190,9 @@ fn rows(sources: &[SourceRow], several: bool, page: &Page) -> String {
                     },
                 ]);
             }
+            if widest {
+                row.push(or_dash(s.refid.as_deref(), str::to_owned));
+            }
             if several {
                 row.push(s.daemon.clone());
             }
@@ -193,6 +219,7 @@ fn sentences(sources: &[SourceRow], page: &Page) -> String {
         };
         let next = source.next.as_deref();
         match said.iter_mut().find(|(_, t, n)| *t == text && *n == next) {
+            Some((names, _, _)) if names.contains(&source.title()) => {}
             Some((names, _, _)) => names.push(source.title()),
             None => said.push((vec![source.title()], text, next)),
         }
@@ -255,6 +282,15 @@ const LEGEND: &[(&str, &str)] = &[
         "Auth",
         "how it is authenticated: none, key, nts. chronyc authdata's Mode.",
     ),
+    (
+        "Address",
+        "where it is asked; \" where that is its name. chronyc sources -n.",
+    ),
+    (
+        "Refid",
+        "what the source follows itself: a code at stratum 1 (GPS, PPS, PTP), else its server's address, or a hash of one. chronyc ntpdata's Reference ID, ntpq's refid.",
+    ),
+    ("Daemon", "whose source it is, where several daemons run."),
 ];
 
 fn legend(page: &Page) -> String {
@@ -265,3 +301,7 @@ fn legend(page: &Page) -> String {
     }
     out
 }
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ use crate::report::format::age;
 use crate::report::format::or_dash;
 use crate::report::format::seconds;
 use crate::report::format::signed_seconds;
+use crate::report::format::wrap;
 use crate::report::table::Align;
 use crate::report::table::table;
 use schemars::JsonSchema;
@@ -68,6 +69,34 @@ pub struct StatsReport {
     pub status: ExitStatus,
 }
 
+/// What every column means, with the names that chronyc has for it.
+const LEGEND: &[(&str, &str)] = &[
+    (
+        "N",
+        "measurements that are kept of it. chronyc sourcestats' NP; ntpd keeps eight and does not say.",
+    ),
+    (
+        "Span",
+        "from the oldest of them to the newest. chronyc's Span.",
+    ),
+    (
+        "Frequency",
+        "how much faster this clock would have to run to stay with the source, and after ± how wrong that can be. chronyc's Frequency with the opposite sign, and Freq Skew.",
+    ),
+    (
+        "Offset",
+        "what must be added to this clock by all of them together, and after ± how wrong that can be. chronyc's Offset with the opposite sign; ntpq's offset.",
+    ),
+    (
+        "Std dev",
+        "how much the measurements vary around that line. chronyc's Std Dev, ntpq's jitter.",
+    ),
+    (
+        "Delay",
+        "the round trip of the last measurement. ntpq's delay.",
+    ),
+];
+
 impl Report for StatsReport {
     const COMMAND: &'static str = "sources stats";
 
@@ -76,7 +105,8 @@ impl Report for StatsReport {
     }
 
     fn render(&self, page: &Page) -> String {
-        let columns = [
+        let several = self.daemons.len() > 1;
+        let mut columns = vec![
             ("Source", Align::Left),
             ("N", Align::Right),
             ("Span", Align::Right),
@@ -87,6 +117,9 @@ impl Report for StatsReport {
             ("Std dev", Align::Right),
             ("Delay", Align::Right),
         ];
+        if several {
+            columns.push(("Daemon", Align::Left));
+        }
         let ppm = |value: f64| {
             if value.abs() < 100.0 {
                 format!("{value:.3}")
@@ -99,7 +132,7 @@ impl Report for StatsReport {
             .iter()
             .map(|s| {
                 let title = s.name.as_deref().or(s.address.as_deref());
-                vec![
+                let mut row = vec![
                     title.unwrap_or("(no name)").to_owned(),
                     or_dash(s.samples, |n| n.to_string()),
                     or_dash(s.span_s, age),
@@ -109,17 +142,23 @@ impl Report for StatsReport {
                     or_dash(s.offset_error_s, seconds),
                     or_dash(s.std_dev_s, seconds),
                     or_dash(s.delay_s, seconds),
-                ]
+                ];
+                row.extend(several.then(|| s.daemon.clone()));
+                row
             })
             .collect();
         let mut out = table(&columns, &rows, page);
         for daemon in &self.daemons {
             if let Some(problem) = &daemon.problem {
-                out.push_str(&format!("{}: {problem}\n", daemon.name));
+                let line = format!("{}: {problem}", daemon.name);
+                out.push_str(&format!("{}\n", wrap(&line, page.width, 0)));
             }
         }
         if page.verbose > 0 {
-            out.push_str("\nN: measurements kept. Span: from the oldest to the newest. Frequency: how much faster the\nclock would have to run to stay with the source. Std dev: how much the measurements vary.\n");
+            out.push_str("\nWhat the columns mean:\n");
+            for (name, text) in LEGEND {
+                out.push_str(&format!("  {name:<9}  {}\n", wrap(text, page.width, 13)));
+            }
         }
         if !self.findings.is_empty() {
             out.push('\n');
