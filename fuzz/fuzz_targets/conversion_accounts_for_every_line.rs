@@ -24,6 +24,7 @@ fuzz_target!(|data: &[u8]| {
         version: Version::new(4, u16::from(flags >> 4)),
         layout: Layout::debian(),
         leap_list: None,
+        right_utc: None,
         no_rtc: flags & 2 != 0,
     };
     let policy = Policy {

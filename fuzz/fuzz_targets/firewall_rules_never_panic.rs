@@ -13,7 +13,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let _ = firewall::firewalld::zone(text, 123, "ntp");
+    let _ = firewall::firewalld::zone(text, 123, &|name| name == "ntp");
     let _ = firewall::firewalld::default_zone(text);
     let _ = firewall::ufw::tuples(text, 123);
     let mut rulesets = firewall::iptables::parse(text, false, "iptables");
