@@ -16,14 +16,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("time", &["time"]),
     ("proto", &["proto", "time"]),
     ("engine", &["engine", "proto", "time"]),
+    ("server", &["server", "proto", "time"]),
     ("conf", &["conf", "proto", "time"]),
     ("report", &["report", "time", "exit"]),
-    ("sys", &["sys", "engine", "proto", "time", "exit"]),
+    ("sys", &["sys", "engine", "server", "proto", "time", "exit"]),
     ("exit", &["exit"]),
     (
         "commands",
         &[
-            "commands", "engine", "conf", "sys", "report", "proto", "time", "exit", "cli",
+            "commands", "engine", "server", "conf", "sys", "report", "proto", "time", "exit", "cli",
         ],
     ),
     ("cli", &["cli", "commands", "report", "sys", "exit"]),

@@ -1,6 +1,7 @@
 //! The cloud that a machine stands on, told from trees of /sys: one tree a cloud in
 //! tests/data/clouds.
 
+use clockbox::commands::sync::platform;
 use clockbox::conf::cloud::Cloud;
 use clockbox::conf::cloud::Hypervisor;
 use clockbox::conf::cloud::Platform;
@@ -52,4 +53,39 @@ fn a_tree_without_sys_says_nothing_and_is_no_error() {
         classify(&clockbox::sys::cloud::read(empty.path())),
         Platform::default()
     );
+}
+
+/// What `sync` asks on a machine like the tree, plan by plan.
+fn plans(name: &str) -> Vec<Vec<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clouds");
+    let (plans, _) = platform::plans(&root.join(name));
+    let names = |plan: &clockbox::commands::sync::choose::Plan| {
+        let servers = plan.asked.iter().map(|a| a.name.clone());
+        servers
+            .chain(plan.clocks.iter().map(|c| c.name.clone()))
+            .collect()
+    };
+    plans.iter().map(names).collect()
+}
+
+#[test]
+fn each_platform_gets_its_own_time_and_never_a_mixture() {
+    for (name, wanted) in [
+        // The network card is ptp0 there.
+        ("azure", &[&["/dev/ptp_hyperv"][..]][..]),
+        ("hyper-v", &[&["/dev/ptp_hyperv"]]),
+        ("aws-nitro", &[&["/dev/ptp_ena"], &["169.254.169.123"]]),
+        ("aws-xen", &[&["169.254.169.123"]]),
+        ("google", &[&["metadata.google.internal"], &["/dev/ptp0"]]),
+        ("kvm", &[&["/dev/ptp_kvm"]]),
+        ("vmware", &[&["/dev/ptp0"]]),
+        ("oracle", &[&["169.254.169.254"]]),
+        // A network card's clock is nobody's.
+        ("hardware", &[]),
+        ("digitalocean", &[]),
+    ] {
+        assert_eq!(plans(name), wanted, "{name}");
+    }
+    assert!(plans("alibaba")[0].contains(&"ntp.cloud.aliyuncs.com".to_owned()));
+    assert!(plans("tencent")[0].contains(&"time1.tencentyun.com".to_owned()));
 }

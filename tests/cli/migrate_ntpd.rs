@@ -1,4 +1,4 @@
-//! `clockbox migrate-ntpd` on files and images; running machines are in scripts/vm.
+//! `clockbox migrate-ntpd` on files and images; running machines are in tests/beds.
 
 use crate::run::clockbox;
 use crate::run::finish;
@@ -286,14 +286,23 @@ fn nothing_is_applied_when_something_that_matters_would_be_lost() {
 
 #[test]
 fn a_run_killed_anywhere_is_undone_by_the_next() {
+    killed_anywhere("chrony");
+}
+
+#[test]
+fn a_run_for_clockboxs_own_daemon_killed_anywhere_is_undone_by_the_next() {
+    killed_anywhere("clockbox");
+}
+
+fn killed_anywhere(target: &str) {
     for step in 0..60 {
         let image = image();
+        // A package's program: none is to be installed.
+        fs::write(image.path().join("usr/sbin/clockbox"), "").unwrap();
         let root = image.path().to_str().unwrap();
+        let words = ["migrate-ntpd", "--to", target, "--root", root, "-q"];
         let before = tree(image.path());
-        let mut child = clockbox()
-            .args(["migrate-ntpd", "--root", root, "-q"])
-            .spawn()
-            .unwrap();
+        let mut child = clockbox().args(words).spawn().unwrap();
         std::thread::sleep(Duration::from_micros(step * 400));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -304,7 +313,7 @@ fn a_run_killed_anywhere_is_undone_by_the_next() {
         // A file that was being written beside its place.
         now.retain(|name, _| !name.contains(".clockbox-"));
         assert_eq!(now, before, "killed after step {step}");
-        let next = run(&["migrate-ntpd", "--root", root, "-q"]);
+        let next = run(&words);
         assert_eq!(next.status, 0, "{next:?}");
     }
 }
@@ -329,35 +338,208 @@ fn a_machine_without_ntpd_is_told_so() {
     assert_eq!(run(&["migrate-ntpd", "--from", "/etc/ntp.conf"]).status, 64);
 }
 
+/// The words of a run on an image for clockbox's own daemon.
+fn own<'a>(root: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [
+        &["migrate-ntpd", "--to", "clockbox", "--root", root, "--json"],
+        more,
+    ]
+    .concat()
+}
+
 #[test]
-fn an_image_for_clockboxs_own_daemon_gets_a_unit() {
+fn an_image_for_clockboxs_own_daemon_gets_program_unit_and_links_and_loses_them_again() {
     let image = image();
     let root = image.path().to_str().unwrap();
-    let words = ["migrate-ntpd", "--to", "clockbox", "--root", root, "--json"];
-    // This image serves clients, which clockbox's own daemon does not do yet: nothing is changed.
     let before = tree(image.path());
-    let ran = run(&words);
+    let ran = run(&own(root, &[]));
     assert_eq!(ran.status, 69, "{ran:?}");
+    let error = &ran.json()["error"];
     assert!(
-        ran.json()["error"]["message"]
+        error["hint"]
             .as_str()
             .unwrap()
-            .contains("serves clients")
+            .contains("--install --to clockbox; or: install -m 755 "),
+        "{error}"
     );
     assert_eq!(tree(image.path()), before);
-    let ran = run(&[&words[..], &["--no-serve", "--accept-losses"]].concat());
+    let ran = run(&own(root, &["--install"]));
+    assert_eq!(
+        (ran.status, &ran.json()["result"]),
+        (0, &"migrated".into()),
+        "{ran:?}"
+    );
+    let after = tree(image.path());
+    let conf = &after["etc/clockbox/clockbox.conf"];
+    for line in [
+        "server a.example key 1 iburst",
+        "allow 10.0.0.0/8",
+        "deny 10.9.0.0/16",
+    ] {
+        assert!(conf.contains(line), "{line} in {conf}");
+    }
+    // It served, so the serving unit is written, with the program that was installed.
+    let unit = &after["etc/systemd/system/clockbox-serve.service"];
+    for line in [
+        "ExecStart=/usr/local/sbin/clockbox serve\n",
+        "Type=notify\n",
+        "RuntimeDirectoryMode=0750\n",
+    ] {
+        assert!(unit.contains(line), "{line} in {unit}");
+    }
+    assert!(after["usr/local/sbin/clockbox"].starts_with("100755 "));
+    let wants = "etc/systemd/system/multi-user.target.wants";
+    assert!(after.contains_key(&format!("{wants}/clockbox-serve.service")));
+    assert!(!after.contains_key(&format!("{wants}/ntpsec.service")));
+    assert_eq!(run(&own(root, &[])).json()["changed"], false);
+    assert_eq!(tree(image.path()), after);
+    assert_eq!(
+        run(&["migrate-ntpd", "--root", root, "--rollback"]).status,
+        0
+    );
+    assert_eq!(tree(image.path()), before);
+    // Nor do directories stay that were made on the way.
+    assert!(!image.path().join("etc/clockbox").exists());
+    assert!(!image.path().join("usr/local").exists());
+}
+
+#[test]
+fn an_image_that_does_not_serve_gets_the_following_unit_of_clockbox() {
+    let image = image();
+    let root = image.path().to_str().unwrap();
+    // The program of a package, and a unit of the administrator's that is not ours to replace.
+    fs::create_dir_all(image.path().join("usr/sbin")).unwrap();
+    fs::write(image.path().join("usr/sbin/clockbox"), "").unwrap();
+    let ran = run(&own(root, &["--no-serve"]));
     assert_eq!(ran.status, 0, "{ran:?}");
     let after = tree(image.path());
-    assert!(after["etc/clockbox/clockbox.conf"].contains("server a.example key 1 iburst"));
-    let unit = &after["etc/systemd/system/clockbox.service"];
-    assert!(
-        unit.contains("sync --daemon --config /etc/clockbox/clockbox.conf"),
-        "{unit}"
+    let unit = "etc/systemd/system/clockbox.service";
+    assert!(after[unit].contains("ExecStart=/usr/sbin/clockbox sync --daemon\n"));
+    assert!(!after.contains_key("usr/local/sbin/clockbox"));
+    assert!(!after["etc/clockbox/clockbox.conf"].contains("allow"));
+    assert_eq!(
+        run(&["migrate-ntpd", "--root", root, "--rollback"]).status,
+        0
     );
-    assert!(
-        after.contains_key("etc/systemd/system/multi-user.target.wants/clockbox.service"),
-        "{after:#?}"
+    fs::write(
+        image.path().join(unit),
+        "[Service]\n# mine\n[Install]\nWantedBy=x.target\n",
+    )
+    .unwrap();
+    assert_eq!(run(&own(root, &["--no-serve"])).status, 0);
+    let after = tree(image.path());
+    assert!(after[unit].contains("# mine"), "{}", after[unit]);
+    assert!(after.contains_key("etc/systemd/system/x.target.wants/clockbox.service"));
+}
+
+#[test]
+fn what_clockboxs_own_daemon_does_not_follow_is_a_loss() {
+    let image = image();
+    let root = image.path().to_str().unwrap();
+    let conf = image.path().join("etc/ntpsec/ntp.conf");
+    let text = fs::read_to_string(&conf).unwrap() + "ntpsigndsocket /var/lib/samba/ntp_signd\n";
+    fs::write(&conf, text).unwrap();
+    let before = tree(image.path());
+    let ran = run(&own(root, &["--install"]));
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["result"]),
+        (1, &"held".into()),
+        "{ran:?}"
     );
+    let lines = json["lines"].as_array().unwrap();
+    let lost: Vec<_> = lines
+        .iter()
+        .filter(|line| line["matters"] == true)
+        .collect();
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert!(
+        lost[0]["reason"].as_str().unwrap().contains("Samba"),
+        "{lost:?}"
+    );
+    assert_eq!(tree(image.path()), before);
+}
+
+#[test]
+fn a_file_behind_a_link_is_put_back_where_it_is() {
+    let image = image();
+    let root = image.path().to_str().unwrap();
+    let conf = image.path().join("etc/chrony/chrony.conf");
+    fs::create_dir_all(image.path().join("srv")).unwrap();
+    fs::rename(&conf, image.path().join("srv/chrony.conf")).unwrap();
+    symlink("/srv/chrony.conf", &conf).unwrap();
+    let before = tree(image.path());
+    assert_eq!(run(&["migrate-ntpd", "--root", root]).status, 0);
+    let after = tree(image.path());
+    assert_eq!(after["etc/chrony/chrony.conf"], "/srv/chrony.conf");
+    assert!(after["srv/chrony.conf"].contains("a.example"));
+    assert_eq!(
+        run(&["migrate-ntpd", "--root", root, "--rollback"]).status,
+        0
+    );
+    assert_eq!(tree(image.path()), before);
+}
+
+#[test]
+fn every_run_has_backups_of_its_own() {
+    let image = image();
+    let root = image.path().to_str().unwrap();
+    let backup = || {
+        let json = run(&["migrate-ntpd", "--root", root, "--json"]).json();
+        let files = json["files"].as_array().unwrap();
+        files[0]["backup"].as_str().unwrap().to_owned()
+    };
+    let first = backup();
+    assert_eq!(
+        run(&["migrate-ntpd", "--root", root, "--rollback"]).status,
+        0
+    );
+    fs::write(
+        image.path().join("etc/chrony/chrony.conf"),
+        "server other\n",
+    )
+    .unwrap();
+    let second = backup();
+    let read = |path: &str| fs::read_to_string(image.path().join(&path[1..])).unwrap();
+    assert!(read(&first).contains("2.debian.pool"));
+    assert_eq!(read(&second), "server other\n");
+}
+
+#[test]
+fn an_image_is_read_instead_of_the_host() {
+    // Defect 4 of the converter that people had: with an absolute path the host's file was read.
+    // Here the image has none although the host may, and one of its own that names another server.
+    let image = image();
+    let root = image.path().to_str().unwrap();
+    let json = run(&["migrate-ntpd", "--root", root, "--dry-run", "--json"]).json();
+    let lines = json["lines"].as_array().unwrap();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["text"] == "server a.example iburst key 1")
+    );
+    // A link in the image to an absolute path is one inside the image.
+    let conf = image.path().join("etc/ntpsec/ntp.conf");
+    fs::create_dir_all(image.path().join("srv")).unwrap();
+    fs::rename(&conf, image.path().join("srv/ntp.conf")).unwrap();
+    symlink("/srv/ntp.conf", &conf).unwrap();
+    let json = run(&["migrate-ntpd", "--root", root, "--dry-run", "--json"]).json();
+    assert!(json["lines"].as_array().unwrap().len() > 5, "{json}");
+    // includefile, keys and drift are the image's too: the host's /etc/passwd is there, the
+    // image's is not.
+    let text = "includefile /etc/passwd\nkeys /etc/passwd\nserver b.example\n";
+    fs::write(image.path().join("srv/ntp.conf"), text).unwrap();
+    let ran = run(&["migrate-ntpd", "--root", root, "--dry-run", "--json"]);
+    let json = ran.json();
+    let lines = json["lines"].as_array().unwrap();
+    assert!(
+        lines[0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("no such file"),
+        "{lines:?}"
+    );
+    assert!(!ran.stdout.contains("root:x"), "{}", ran.stdout);
 }
 
 #[test]
@@ -406,5 +588,16 @@ fn an_ntp_conf_that_lies_about_does_not_replace_what_is_in_use() {
             .contains("in use"),
         "{json}"
     );
+    assert_eq!(tree(image.path()), before);
+    // Nor does another target than the daemon in use change that.
+    let ran = run(&own(image.path().to_str().unwrap(), &["--install"]));
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["changed"]),
+        (0, &false.into()),
+        "{ran:?}"
+    );
+    let text = json["findings"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("chrony is in use"), "{text}");
     assert_eq!(tree(image.path()), before);
 }

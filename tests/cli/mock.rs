@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
-use std::sync::Once;
+use std::sync::OnceLock;
 
 /// Servers that run until this is dropped.
 pub(crate) struct Mock {
@@ -15,20 +15,21 @@ pub(crate) struct Mock {
     pub(crate) addresses: Vec<String>,
 }
 
-/// The program, beside the one under test. `cargo test --test cli` does not build examples: it is
-/// brought up to date here, once.
+/// The program of the mock servers.
 pub(crate) fn program() -> PathBuf {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        let built = cargo
-            .args(["build", "--quiet", "--example", "mock_servers"])
-            .status();
-        assert!(built.unwrap().success(), "the mock servers do not build");
-    });
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| example("mock_servers")).clone()
+}
+
+/// An example, beside the program under test. `cargo test --test cli` does not build examples: it is
+/// brought up to date here.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let built = cargo.args(["build", "--quiet", "--example", name]).status();
+    assert!(built.unwrap().success(), "{name} does not build");
     let clockbox = PathBuf::from(env!("CARGO_BIN_EXE_clockbox"));
-    clockbox.parent().unwrap().join("examples/mock_servers")
+    clockbox.parent().unwrap().join("examples").join(name)
 }
 
 impl Mock {

@@ -11,6 +11,7 @@ use crate::run::run;
 use serde_json::Value;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
@@ -20,11 +21,16 @@ use std::time::SystemTime;
 
 /// Runs a script where only it and what it starts can be seen. /run and /etc are its own; `$CB`,
 /// `$CHRONYD`, `$CHRONYC` are the programs, `$DIR` is shared with the test.
-fn inside(net: &Net, script: &str) -> Option<String> {
-    let (chronyd, chronyc) = (
+pub(crate) fn inside(net: &Net, script: &str) -> Option<String> {
+    let debian = (
         peer("chrony", "usr/sbin/chronyd")?,
         peer("chrony", "usr/bin/chronyc")?,
     );
+    inside_with(net, script, &debian)
+}
+
+/// The same with another chronyd and chronyc than Debian's.
+fn inside_with(net: &Net, script: &str, (chronyd, chronyc): &(PathBuf, PathBuf)) -> Option<String> {
     let dir = net.path("");
     let head = "set -u; mount -t tmpfs tmpfs /run; mkdir -p /run/chrony /run/up /run/work; chmod 770 /run/chrony\n\
         mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/up,workdir=/run/work /etc 2>/dev/null || \
@@ -62,11 +68,11 @@ fn inside(net: &Net, script: &str) -> Option<String> {
 }
 
 /// What the script wrote into a file of the shared directory.
-fn file(net: &Net, name: &str) -> String {
+pub(crate) fn file(net: &Net, name: &str) -> String {
     std::fs::read_to_string(net.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-fn json(net: &Net, name: &str) -> Value {
+pub(crate) fn json(net: &Net, name: &str) -> Value {
     let value: Value = serde_json::from_str(&file(net, name)).unwrap();
     check_schema(&value);
     value
@@ -84,6 +90,47 @@ fn text_of(value: &Value) -> &str {
 
 #[test]
 fn rows_are_those_of_chronyc_at_the_same_moment() {
+    let programs = ["usr/sbin/chronyd", "usr/bin/chronyc"].map(|path| peer("chrony", path));
+    let [Some(chronyd), Some(chronyc)] = programs else {
+        return;
+    };
+    rows_are_those_of(&(chronyd, chronyc));
+}
+
+/// A chrony of today, built anywhere: CLOCKBOX_CHRONY_NOW names the directory with both programs.
+#[test]
+fn rows_are_those_of_the_current_chronyc_too() {
+    let Some(directory) = std::env::var_os("CLOCKBOX_CHRONY_NOW").map(PathBuf::from) else {
+        return skip("no CLOCKBOX_CHRONY_NOW: rows of a current chronyd");
+    };
+    rows_are_those_of(&(directory.join("chronyd"), directory.join("chronyc")));
+}
+
+/// What `chronyc tracking` and `sourcestats` said at about the same time.
+fn summary_and_statistics(net: &Net, report: &Value) {
+    let tracking = file(net, "tracking");
+    let tracking: Vec<&str> = tracking.trim().split(',').collect();
+    let daemon = &report["daemons"][0];
+    assert_eq!(daemon["follows"], tracking[1], "{daemon}");
+    assert_eq!(daemon["stratum"].to_string(), tracking[2]);
+    let stats = json(net, "stats");
+    for line in file(net, "sourcestats").lines() {
+        let words: Vec<&str> = line.split(',').collect();
+        let all = stats["sources"].as_array().unwrap();
+        let row = all.iter().find(|row| row["address"] == words[0]).unwrap();
+        assert_eq!(row["samples"].to_string(), words[1], "{line}");
+        assert_eq!(row["runs"].to_string(), words[2], "{line}");
+        if words[1] != "0" {
+            let deviation: f64 = words[7].parse().unwrap();
+            assert!(
+                (row["std_dev_s"].as_f64().unwrap() - deviation).abs() < 1e-9,
+                "{line}"
+            );
+        }
+    }
+}
+
+fn rows_are_those_of(programs: &(PathBuf, PathBuf)) {
     let Some(mut net) = Net::new() else { return };
     for address in ["10.77.0.10", "10.77.0.11", "10.77.0.12"] {
         if net.chronyd(address, "").is_none() {
@@ -98,10 +145,11 @@ for i in 1 2 3 4 5 6 7 8; do
   cmp -s $DIR/before $DIR/after && break; sleep 0.3
 done
 cmp $DIR/before $DIR/after && $CHRONYC -n -c selectdata >$DIR/selectdata
+$CHRONYC -n -c tracking >$DIR/tracking; $CB sources stats -n --json >$DIR/stats; $CHRONYC -n -c sourcestats >$DIR/sourcestats
 setpriv --reuid 65534 --clear-groups $CB sources -n --json >$DIR/nobody
 ls /run/chrony >$DIR/left
 ";
-    if inside(&net, script).is_none() {
+    if inside_with(&net, script, programs).is_none() {
         return;
     }
     let report = json(&net, "json");
@@ -137,6 +185,7 @@ ls /run/chrony >$DIR/left
         let row = rows.iter().find(|row| row["address"] == words[1]).unwrap();
         assert_eq!(row["selection"], words[0]);
     }
+    summary_and_statistics(&net, &report);
     // An ordinary user gets the same rows over UDP, without the reasons; nothing is left behind.
     let nobody = json(&net, "nobody");
     assert_eq!(nobody["daemons"][0]["via"], "udp");
@@ -223,7 +272,9 @@ screen() { $CHRONYC -n sources >$DIR/$1.chronyc; $CB sources --json >$DIR/$1.jso
 PHC='refclock SOCK /run/x.sock refid PHC0 poll 0'
 conf() { printf '%s\\n' \"$@\" >/etc/chrony/chrony.conf; }
 conf \"refclock SOCK $DIR/phc.sock refid PHC0 poll 0\"; daemon; sleep 6; screen phc
-conf 'server 10.77.0.10' 'server 10.77.0.11' 'server 10.77.0.12'; daemon; sleep 3; screen new
+conf \"refclock SOCK $DIR/phc.sock refid PHC0 poll 0\" 'server ntp1.nowhere.invalid' 'server ntp2.nowhere.invalid'; daemon; sleep 6; screen alone
+for n in 1 2 3; do echo 10.77.0.1$((n-1)) ntp$n.jst.mfeed.example; done >>/etc/hosts
+conf 'pool ntp1.jst.mfeed.example' 'pool ntp2.jst.mfeed.example' 'pool ntp3.jst.mfeed.example'; daemon; sleep 3; screen new
 conf \"refclock SOCK $DIR/late.sock refid PHC0 poll 0\"; daemon; sleep 6; screen late
 conf \"refclock SOCK $DIR/phc.sock refid PHC0 poll 0\" 'maxjitter 0.0001' 'server 10.77.0.13 iburst minpoll 1' 'server 10.77.0.14 iburst minpoll 1' 'server 10.77.0.15 iburst minpoll 1'
 daemon; sleep 14; screen wild
@@ -252,7 +303,23 @@ conf '#server 10.77.0.11 iburst' 'server 10.77.0.10 iburst'; touch /etc/chrony/.
             .contains("PHC0 is")
     );
 
-    // ^?: too new, how long to wait.
+    // Only PHC0 is listed, where servers stand in the file: chronyc says nothing of them.
+    let screen = file(&net, "alone.chronyc");
+    assert!(
+        screen.contains("#* PHC0") && !screen.contains("^"),
+        "{screen}"
+    );
+    let alone = json(&net, "alone.json");
+    let rows = alone["sources"].as_array().unwrap();
+    let unresolved: Vec<&Value> = rows.iter().filter(|r| r["state"] == "unresolved").collect();
+    assert_eq!(unresolved.len(), 2, "{alone}");
+    assert_eq!(
+        unresolved[0]["configured_at"], "/etc/chrony/chrony.conf:2",
+        "{alone}"
+    );
+    assert_eq!(unresolved[0]["next"], "getent ahosts ntp1.nowhere.invalid");
+
+    // ^?: too new, how long to wait; and the lines are not what their author thinks.
     assert!(
         file(&net, "new.chronyc").contains("^? 10.77.0.10"),
         "{}",
@@ -264,6 +331,16 @@ conf '#server 10.77.0.11 iburst' 'server 10.77.0.10 iburst'; touch /etc/chrony/.
         text.contains("too new") && text.contains("2 min") && text.contains("iburst"),
         "{text}"
     );
+
+    let findings = new["findings"].to_string();
+    for words in [
+        "ntp1.jst.mfeed.example has one address: pool does nothing there",
+        "without iburst it takes minutes instead of seconds",
+        "all sources are mfeed.example's",
+        "three sources outvote one",
+    ] {
+        assert!(findings.contains(words), "{words}: {findings}");
+    }
 
     // #* PHC0 362 s off: the page says how far, and status says no, whatever the kernel's flag.
     let late = json(&net, "late.json");
@@ -323,7 +400,7 @@ conf '#server 10.77.0.11 iburst' 'server 10.77.0.10 iburst'; touch /etc/chrony/.
         assert!(findings.contains(words), "{words}: {findings}");
     }
     // No line is wider than the terminal.
-    for name in ["phc", "new", "late", "wild", "good", "unread"] {
+    for name in ["phc", "alone", "new", "late", "wild", "good", "unread"] {
         let page = file(&net, &format!("{name}.page"));
         for line in page.lines().filter(|line| !line.starts_with("    ")) {
             assert!(line.chars().count() <= 80, "{name}: {line}");
@@ -468,6 +545,10 @@ fn usage_is_checked_before_anything_is_done() {
             "cannot be used with",
         ),
         (&["sources", "sets"], "tip:"),
+        // An option of the table before another verb; what holds for all may stand anywhere.
+        (&["sources", "--host", "a", "set", "b"], "--host before set"),
+        (&["sources", "--json", "set"], "required"),
+        (&["sources", "--host", "a:b"], "is no port"),
     ] {
         let ran = run(args);
         assert_eq!(ran.status, 64, "{args:?} {ran:?}");

@@ -31,6 +31,7 @@ fn target(version: Version) -> Target {
         version,
         layout: Layout::redhat(),
         leap_list: None,
+        right_utc: None,
         no_rtc: false,
     }
 }

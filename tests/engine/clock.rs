@@ -3,6 +3,7 @@
 use crate::world::*;
 use clockbox::engine::config::MakeStep;
 use clockbox::engine::config::MaxChange;
+use clockbox::engine::note::Note;
 
 #[test]
 fn a_local_network_is_right_to_a_millisecond_in_eight_seconds() {
@@ -18,8 +19,13 @@ fn a_clock_350_s_off_is_stepped_once_and_right_in_eight_seconds() {
         let mut scenario = scenario(lan(), 0.2);
         scenario.oscillator.offset = -350.0;
         scenario.oscillator.frequency = -1e-4;
-        let (record, _) = run(&scenario, seed);
+        let (record, _, notes) = scenario.run_script(scenario.config(), seed, &[], Vec::new());
         assert_eq!(record.steps.len(), 1, "seed {seed}");
+        // Its own step is nobody else's.
+        assert!(
+            notes.iter().all(|n| n.1 != Note::SetByOthers),
+            "seed {seed}"
+        );
         settled(&record, 0.0, 1e-3)
     });
 }

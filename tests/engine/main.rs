@@ -9,7 +9,16 @@
 )]
 
 mod clock;
+mod names;
 mod network;
+mod options;
+mod refclock;
+mod refclock_options;
+mod reference;
+mod saved;
+mod served;
 mod servers;
 mod table;
+mod tuning;
+mod upkeep;
 mod world;

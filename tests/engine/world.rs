@@ -11,8 +11,14 @@ use clockbox::engine::sim::scenario::Scenario;
 
 /// Seeds of each simulation.
 pub(crate) const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
-/// Seeds of the longer ones.
-pub(crate) const FEW: std::ops::RangeInclusive<u64> = 1..=12;
+/// Seeds of the longer ones: all of them when built with `CLOCKBOX_ALL_SEEDS`, as
+/// `scripts/check --all` does.
+pub(crate) const FEW: std::ops::RangeInclusive<u64> =
+    1..=if option_env!("CLOCKBOX_ALL_SEEDS").is_some() {
+        100
+    } else {
+        12
+    };
 
 pub(crate) const HOUR: f64 = 3600.0;
 

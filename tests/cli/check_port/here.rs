@@ -85,19 +85,22 @@ fn every_listener_is_the_same_as_ss_shows() {
     if !lab.daemon("ntpd", &["-n", "-c", &conf], &format!("{SERVER}:123")) {
         return;
     }
+    // Key establishment of NTS: one that waits at an address, one for all, and one that only talks.
+    lab.waiter("10.77.1.2:4460");
+    lab.waiter("[::1]:4460");
     let json = here(&lab, &[]);
     let mut ours: Vec<String> = json["here"]["listeners"]
         .as_array()
         .unwrap()
         .iter()
-        .filter(|l| l["protocol"] == "udp")
         .map(|l| {
             let zone = l["interface"]
                 .as_str()
                 .map(|i| format!("%{i}"))
                 .unwrap_or_default();
             format!(
-                "{}{zone} {} {} {}",
+                "{} {}{zone} {} {} {}",
+                l["protocol"].as_str().unwrap(),
                 l["address"].as_str().unwrap(),
                 l["port"],
                 l["process"].as_str().unwrap(),
@@ -105,19 +108,29 @@ fn every_listener_is_the_same_as_ss_shows() {
             )
         })
         .collect();
-    let ss = lab.said(&["ss", "-nulpH"]);
+    let ss = lab.said(&["ss", "-nulptH"]);
     let mut theirs: Vec<String> = ss.lines().filter_map(ss_line).collect();
     ours.sort();
     theirs.sort();
-    assert!(theirs.len() >= 8, "{ss}");
+    assert!(theirs.len() >= 10, "{ss}");
+    let tcp = theirs
+        .iter()
+        .filter(|line| line.starts_with("tcp "))
+        .count();
+    assert_eq!(tcp, 2, "{ss}");
     assert_eq!(ours, theirs, "{ss}");
 }
 
-/// `UNCONN 0 0 10.0.0.1%eth0:123 0.0.0.0:* users:(("ntpd",pid=9,fd=16))` in our words.
+/// `udp UNCONN 0 0 10.0.0.1%eth0:123 0.0.0.0:* users:(("ntpd",pid=9,fd=16))` in our words.
 fn ss_line(line: &str) -> Option<String> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let (address, port) = words.get(3)?.rsplit_once(':')?;
-    if !["123", "319", "320", "323"].contains(&port) {
+    let (protocol, waits) = (*words.first()?, *words.get(1)?);
+    let (address, port) = words.get(4)?.rsplit_once(':')?;
+    let wanted = match protocol {
+        "udp" => ["123", "319", "320", "323"].contains(&port),
+        _ => port == "4460" && waits == "LISTEN",
+    };
+    if !wanted {
         return None;
     }
     // ss shows the zone of a link-local address as an interface: it is bound to the address alone.
@@ -128,7 +141,7 @@ fn ss_line(line: &str) -> Option<String> {
     let users = words.last()?;
     let name = users.split('"').nth(1)?;
     let pid = users.split("pid=").nth(1)?.split(',').next()?;
-    Some(format!("{address} {port} {name} {pid}"))
+    Some(format!("{protocol} {address} {port} {name} {pid}"))
 }
 
 #[test]
@@ -268,6 +281,46 @@ fn rules_for_some_clients_depend_until_the_client_is_named() {
 }
 
 #[test]
+fn a_rule_about_one_address_of_an_interface_is_told_for_that_one() {
+    let Some(mut lab) = Lab::new() else { return };
+    lab.at_server(&["ip", "addr", "add", "10.77.1.3/24", "dev", "s0"]);
+    lab.at_server(&["ip", "addr", "add", "10.77.1.4/24", "dev", "s0"]);
+    if !lab.chronyd("local stratum 3\nallow") {
+        return;
+    }
+    lab.filter("ip daddr 10.77.1.4 udp dport 123 drop");
+    let ran = lab.here(&["check-port", "--json"]);
+    let json = ran.json();
+    let all = json["here"]["passages"].as_array().unwrap();
+    let rows: Vec<&Value> = all
+        .iter()
+        .filter(|p| p["path"] == "requests_in" && p["family"] == "ipv4")
+        .collect();
+    assert_eq!(rows.len(), 2, "{json}");
+    assert_eq!(
+        (&rows[0]["outcome"], &rows[0]["addresses"]),
+        (
+            &"allowed".into(),
+            &serde_json::json!(["10.77.1.2", "10.77.1.3"])
+        )
+    );
+    assert_eq!(
+        (&rows[1]["outcome"], &rows[1]["addresses"]),
+        (&"blocked".into(), &serde_json::json!(["10.77.1.4"]))
+    );
+    assert!(
+        findings(&json).contains("UDP 123 at 10.77.1.4: inet t i: ip daddr 10.77.1.4"),
+        "{json}"
+    );
+    let answers = all
+        .iter()
+        .filter(|p| p["path"] == "answers_out" && p["family"] == "ipv4");
+    assert_eq!(answers.count(), 1, "{json}");
+    let table = lab.here(&["check-port"]).stdout;
+    assert!(table.contains("clients' requests in 10.77.1.4"), "{table}");
+}
+
+#[test]
 fn both_back_ends_of_iptables_are_read_in_their_own_terms() {
     let Some(mut lab) = Lab::new() else { return };
     if !lab.chronyd("local stratum 3\nallow") {
@@ -327,10 +380,10 @@ fn without_root_what_cannot_be_seen_is_said() {
         "{json}"
     );
     assert!(findings(&json).contains("for root alone to read"), "{json}");
-    // It answers: it is an NTP server, whoever holds it.
+    // It answers: it is an NTP server, whoever holds it. Whether packets get there is not known.
     assert_eq!(
         (ran.status, &json["here"]["server"]),
-        (0, &"held".into()),
+        (2, &"held".into()),
         "{json}"
     );
 }
@@ -347,4 +400,239 @@ fn nagios_gets_one_line_about_this_machine_too() {
         "{ran:?}"
     );
     assert_eq!(ran.stdout.lines().count(), 1);
+}
+
+#[test]
+fn nagios_without_a_host_has_all_four_states() {
+    let Some(mut lab) = Lab::new() else { return };
+    if !lab.chronyd("local stratum 3\nallow") {
+        return;
+    }
+    let ok = lab.here(&["check-port", "--nagios"]);
+    assert_eq!(ok.status, 0, "{ok:?}");
+    assert_eq!(
+        ok.stdout.lines().collect::<Vec<_>>(),
+        ["CHECK-PORT OK - UDP 123 is held by chronyd."]
+    );
+    // Whoever may not see all is told so, and the server answers.
+    let user = lab.here_as_nobody(&["check-port", "--nagios"]);
+    assert_eq!(user.status, 0, "{user:?}");
+    assert!(user.stdout.starts_with("CHECK-PORT OK - "), "{user:?}");
+    assert!(
+        user.stdout
+            .ends_with("Not all could be seen: that needs root.\n"),
+        "{user:?}"
+    );
+    // One family alone is shut.
+    lab.filter("iifname != lo meta nfproto ipv6 udp dport 123 drop");
+    let warning = lab.here(&["check-port", "--nagios"]);
+    assert_eq!(warning.status, 1, "{warning:?}");
+    assert!(
+        warning.stdout.starts_with("CHECK-PORT WARNING - ")
+            && warning.stdout.contains("lets no IPv6 client reach UDP 123"),
+        "{warning:?}"
+    );
+    lab.filter("iifname != lo udp dport 123 drop");
+    let critical = lab.here(&["check-port", "--nagios"]);
+    assert_eq!(critical.status, 2, "{critical:?}");
+    assert!(
+        critical.stdout.contains("lets no client reach UDP 123"),
+        "{critical:?}"
+    );
+    // Somebody whom an ordinary user cannot see, and who does not answer.
+    let Some(mut lab) = Lab::new() else { return };
+    lab.talker("0.0.0.0:123", |_| None, None);
+    let unknown = lab.here_as_nobody(&["check-port", "--nagios"]);
+    assert_eq!(unknown.status, 3, "{unknown:?}");
+    assert!(
+        unknown.stdout.starts_with("CHECK-PORT UNKNOWN - "),
+        "{unknown:?}"
+    );
+    for ran in [ok, user, warning, critical, unknown] {
+        assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
+    }
+}
+
+#[test]
+fn ranges_concatenations_and_verdict_maps_are_followed_for_a_client() {
+    let Some(mut lab) = Lab::new() else { return };
+    if !lab.chronyd("local stratum 3\nallow") {
+        return;
+    }
+    let rules = "
+        table inet t {
+          set pairs { type ipv4_addr . inet_service; flags interval;
+            elements = { 10.0.0.0/24 . 123, 10.1.0.5-10.1.0.9 . 120-130, 10.8.0.0/16 . 124 } }
+          map verdicts { type ipv4_addr . inet_service : verdict; flags interval;
+            elements = { 10.2.0.0/16 . 123 : drop, 10.3.0.1 . 123 : jump sub } }
+          map ports { type inet_service : verdict; flags interval;
+            elements = { 22 : accept, 123 : jump own, * : accept } }
+          chain own {
+            ip saddr 10.9.0.3-10.9.0.77 accept
+            ip6 saddr 2001:db8::5-2001:db8::ff accept
+          }
+          chain sub {
+            accept
+          }
+          chain i { type filter hook input priority 0; policy drop;
+            iifname lo accept
+            ip saddr . udp dport @pairs accept
+            ip saddr . udp dport vmap @verdicts
+            meta l4proto . th dport { udp . 53, tcp . 123 } drop
+            udp dport vmap @ports
+            ip saddr . iifname . udp dport != { 10.5.0.0/16 . \"s0\" . 123 } drop
+            accept
+          }
+        }";
+    lab.at_server(&["nft", rules]);
+    for (client, expected) in [
+        ("10.0.0.77", "allowed"),
+        ("10.1.0.9", "allowed"),
+        ("10.1.0.10", "blocked"),
+        ("10.8.0.1", "blocked"),
+        ("10.2.3.4", "blocked"),
+        ("10.3.0.1", "allowed"),
+        ("10.3.0.2", "blocked"),
+        ("10.9.0.2", "blocked"),
+        ("10.9.0.77", "allowed"),
+        ("10.9.0.78", "blocked"),
+        ("10.5.6.7", "allowed"),
+        ("2001:db8::4", "allowed"),
+        ("2001:db8::ff", "allowed"),
+    ] {
+        let json = here(&lab, &["--client", client]);
+        let family = if client.contains(':') { "ipv6" } else { "ipv4" };
+        let row = passage(&json, "requests_in", family);
+        assert_eq!(row["outcome"], expected, "{client}: {row}");
+    }
+}
+
+/// The same healthy chronyd behind filters that stop what it is asked here.
+#[test]
+fn a_filter_that_stops_the_question_to_itself_is_named_and_not_the_access_rules() {
+    let Some(mut lab) = Lab::new() else { return };
+    if !lab.chronyd("local stratum 3\nallow") {
+        return;
+    }
+    for rule in [
+        "udp dport 123 drop",
+        "udp sport 123 drop",
+        "udp dport 123 reject",
+    ] {
+        lab.filter(rule);
+        let ran = lab.here(&["check-port", "--json"]);
+        let json = ran.json();
+        let text = findings(&json);
+        assert_eq!(ran.status, 1, "{json}");
+        assert_eq!(json["here"]["server"], "held");
+        assert!(!text.contains("access rules"), "{text}");
+        assert!(
+            text.contains(&format!(
+                "packet filter stops what it asks itself (inet t i: {rule}"
+            )),
+            "{text}"
+        );
+    }
+    // What its own access rules leave out is theirs.
+    let Some(mut lab) = Lab::new() else { return };
+    lab.chronyd("local stratum 3\nallow 192.0.2.0/24");
+    let json = here(&lab, &[]);
+    assert!(
+        findings(&json).contains("its access rules leave it out"),
+        "{json}"
+    );
+}
+
+#[test]
+fn behind_a_filter_an_unknown_program_is_not_judged_and_the_filter_is_named() {
+    let Some(mut lab) = Lab::new() else { return };
+    lab.talker("0.0.0.0:123", |_| None, None);
+    lab.filter("udp dport 123 drop");
+    let ran = lab.here(&["check-port", "--json"]);
+    let json = ran.json();
+    let text = findings(&json);
+    assert_eq!(
+        (ran.status, &json["here"]["server"]),
+        (1, &"unknown".into()),
+        "{json}"
+    );
+    assert!(
+        text.contains("no client reach UDP 123: inet t i: udp dport 123 drop"),
+        "{text}"
+    );
+    assert!(
+        text.contains("is not known") && !text.contains("no NTP answer"),
+        "{text}"
+    );
+}
+
+#[test]
+fn with_two_holders_the_filter_s_error_is_told_too() {
+    let Some(mut lab) = Lab::new() else { return };
+    if !lab.chronyd("local stratum 3\nallow\nbindaddress 10.77.1.2") {
+        return;
+    }
+    lab.talker("127.0.0.1:123", |_| None, None);
+    lab.filter("iifname != lo udp dport 123 drop");
+    let json = here(&lab, &[]);
+    assert_eq!(json["here"]["server"], "conflict");
+    let text = findings(&json);
+    assert!(text.contains("no client reach UDP 123"), "{text}");
+    let nagios = lab.here(&["check-port", "--nagios"]);
+    assert!(
+        nagios.stdout.contains("held by more than one program")
+            && nagios.stdout.contains("no client reach UDP 123"),
+        "{nagios:?}"
+    );
+    assert_eq!((nagios.status, nagios.stdout.lines().count()), (2, 1));
+}
+
+/// Daemons run in other namespaces (the tests beside this one start some), and an ordinary user
+/// cannot tell which is whose.
+#[test]
+fn an_ordinary_user_is_not_told_of_another_namespace_s_daemon_as_this_one_s() {
+    let (Some(mut other), Some(lab)) = (Lab::new(), Lab::new()) else {
+        return;
+    };
+    if !other.chronyd("local stratum 3\nallow") {
+        return;
+    }
+    let ran = lab.here_as_nobody(&["check-port", "--json"]);
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["here"]["server"]),
+        (2, &"unknown".into()),
+        "{json}"
+    );
+    let text = findings(&json);
+    assert!(
+        text.contains("in this network namespace or in another: only root sees"),
+        "{text}"
+    );
+    assert!(!text.contains("add `allow"), "{text}");
+    // Root sees that it is elsewhere.
+    assert_eq!(here(&lab, &[])["here"]["server"], "nobody_fine");
+}
+
+/// Two programs with the names and the rights of time daemons; neither touches a clock.
+#[test]
+fn two_daemons_that_may_steer_the_clock_are_a_fight() {
+    let Some(mut lab) = Lab::alone() else { return };
+    let holder = "socket(S,PF_INET,SOCK_DGRAM,17); bind(S,sockaddr_in(123,INADDR_ANY)) or die; \
+                  $|=1; print 1; sleep 600";
+    if !lab.pretender("chronyd", holder)
+        || !lab.pretender("systemd-timesyncd", "$|=1; print 1; sleep 600")
+    {
+        return;
+    }
+    let ran = lab.here(&["check-port", "--json"]);
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["here"]["server"]),
+        (1, &"conflict".into()),
+        "{json}"
+    );
+    let text = findings(&json);
+    assert!(text.contains("two time daemons steer one clock"), "{text}");
+    assert!(text.contains(" => kill "), "{text}");
 }

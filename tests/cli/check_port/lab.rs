@@ -11,6 +11,10 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
+use std::sync::RwLockWriteGuard;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
@@ -23,6 +27,14 @@ pub(super) const SERVER: &str = "10.77.1.2";
 pub(super) const SERVER6: &str = "fd77::2";
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
+/// A network namespace hides no process: whoever pretends to be a daemon does so alone.
+static PROCESSES: RwLock<()> = RwLock::new(());
+
+/// The right to see the processes of the machine, with others or alone.
+enum Sight {
+    Shared(#[expect(dead_code, reason = "held until the end")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "held until the end")] RwLockWriteGuard<'static, ()>),
+}
 
 /// A client's and a server's namespace on a wire.
 pub(super) struct Lab {
@@ -32,6 +44,7 @@ pub(super) struct Lab {
     talkers: Vec<(Arc<AtomicBool>, JoinHandle<()>)>,
     /// A directory of its own.
     pub(super) dir: tempfile::TempDir,
+    sight: Sight,
 }
 
 fn quiet(program: &str, args: &[&str]) -> bool {
@@ -46,6 +59,17 @@ fn quiet(program: &str, args: &[&str]) -> bool {
 impl Lab {
     /// The namespaces, or nothing (said aloud) where they cannot be made.
     pub(super) fn new() -> Option<Self> {
+        let guard = PROCESSES.read().unwrap_or_else(PoisonError::into_inner);
+        Self::with(Sight::Shared(guard))
+    }
+
+    /// The same while no other lab is there: for [`Self::pretender`].
+    pub(super) fn alone() -> Option<Self> {
+        let guard = PROCESSES.write().unwrap_or_else(PoisonError::into_inner);
+        Self::with(Sight::Alone(guard))
+    }
+
+    fn with(sight: Sight) -> Option<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = |end: &str| format!("cbcp{}-{number}{end}", std::process::id());
         let lab = Self {
@@ -54,6 +78,7 @@ impl Lab {
             children: Vec::new(),
             talkers: Vec::new(),
             dir: tempfile::tempdir().unwrap(),
+            sight,
         };
         let made = quiet("ip", &["netns", "add", &lab.client])
             && quiet("ip", &["netns", "add", &lab.server]);
@@ -111,6 +136,12 @@ impl Lab {
     /// clockbox in the client's namespace.
     pub(super) fn ask(&self, args: &[&str]) -> Ran {
         self.clockbox(&self.client, args, &[])
+    }
+
+    /// The same, with this many open files at most.
+    pub(super) fn ask_with_files(&self, files: u32, args: &[&str]) -> Ran {
+        let limit = format!("--nofile={files}:{files}");
+        self.clockbox(&self.client, args, &["prlimit", &limit])
     }
 
     /// `clockbox check-port --json` there, as a value that fits its schema.
@@ -216,6 +247,32 @@ impl Lab {
         true
     }
 
+    /// A program with the name of a time daemon and all rights of root: perl, which runs this text and
+    /// sets no clock. `false` (said aloud) when there is no perl.
+    pub(super) fn pretender(&mut self, name: &str, text: &str) -> bool {
+        assert!(matches!(self.sight, Sight::Alone(_)), "Lab::alone, please");
+        let program = self.dir.path().join(name);
+        if std::fs::copy("/usr/bin/perl", &program).is_err() {
+            skip("no /usr/bin/perl to pretend with");
+            return false;
+        }
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net=/run/netns/{}", self.server))
+            .arg(program)
+            .args(["-MSocket", "-e", text]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut said = child.stdout.take().unwrap();
+        self.children.push(child);
+        // It says one octet when it is ready.
+        std::io::Read::read_exact(&mut said, &mut [0]).unwrap();
+        true
+    }
+
     /// A chronyd that takes the time of the machine and says so with stratum 3.
     pub(super) fn chronyd(&mut self, extra: &str) -> bool {
         let conf = self.dir.path().join("chrony.conf");
@@ -229,6 +286,24 @@ impl Lab {
         .unwrap();
         let conf = conf.display().to_string();
         self.daemon("chronyd", &["-x", "-d", "-u", "root", "-f", &conf], ":123 ")
+    }
+
+    /// Somebody who waits for connections in the server's namespace, and takes none.
+    pub(super) fn waiter(&mut self, at: &str) {
+        let namespace = format!("/run/netns/{}", self.server);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (seen, at) = (Arc::clone(&stop), at.to_owned());
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            enter(&namespace);
+            let _socket = std::net::TcpListener::bind(&at).unwrap();
+            ready.send(()).unwrap();
+            while !seen.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        is_ready.recv_timeout(Duration::from_secs(10)).unwrap();
+        self.talkers.push((stop, thread));
     }
 
     /// A hand-made server in the server's namespace: what it sends back to a datagram, and from

@@ -64,6 +64,69 @@ fn a_real_chronyd_is_open_at_both_families() {
     assert_eq!(strict.status, 2, "{strict:?}");
 }
 
+/// A server whose clock is this many seconds ahead.
+fn ahead(request: &[u8], seconds: u8) -> Option<Vec<u8>> {
+    let mut out = reply(request, 0x24, 2, [10, 0, 0, 1])?;
+    for at in [16, 32, 40] {
+        let field: [u8; 4] = out.get(at..at + 4)?.try_into().ok()?;
+        let later = u32::from_be_bytes(field) + u32::from(seconds);
+        out[at..at + 4].copy_from_slice(&later.to_be_bytes());
+    }
+    Some(out)
+}
+
+#[test]
+fn nagios_judges_the_offset_and_several_hosts_by_the_worst() {
+    let Some(mut lab) = Lab::new() else { return };
+    lab.talker("10.77.1.2:123", |request| ahead(request, 10), None);
+    lab.talker("[fd77::2]:123", |request| ahead(request, 100), None);
+    lab.hosts(&format!("{SERVER} both.lab\n{SERVER6} both.lab\n"));
+    let nagios = |args: &[&str]| lab.ask(&[&["check-port", "--nagios"], args].concat());
+    for (limits, status, word) in [
+        (&["-w", "60", "-c", "120"][..], 0, "OK"),
+        (&["-w", "5", "-c", "120"], 1, "WARNING"),
+        (&["-w", "5", "-c", "8"], 2, "CRITICAL"),
+    ] {
+        let ran = nagios(&[limits, &[SERVER]].concat());
+        let begin = format!("CHECK-PORT {word} - 10.77.1.2: open, offset +");
+        assert_eq!(ran.status, status, "{ran:?}");
+        assert!(ran.stdout.starts_with(&begin), "{ran:?}");
+        let limits = format!("s;{};{} 'delay'=", limits[1], limits[3]);
+        assert!(ran.stdout.contains(&limits), "{ran:?}");
+    }
+    // Both addresses are open: the one that is furthest off counts.
+    let ran = nagios(&["both.lab"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(
+        ran.stdout.contains("'10.77.1.2_offset'=") && ran.stdout.contains("'fd77::2_offset'="),
+        "{ran:?}"
+    );
+    let fine = nagios(&["-w", "200", "-c", "300", SERVER, SERVER6]);
+    assert_eq!(fine.status, 0, "{fine:?}");
+    assert!(
+        fine.stdout.starts_with("CHECK-PORT OK - 2 hosts answer |"),
+        "{fine:?}"
+    );
+    // Unknown is worse than a warning, critical worse than unknown; each trouble is told.
+    let nobody = "no-such-host.invalid";
+    let unknown = nagios(&["-w", "5", "-c", "200", SERVER, nobody]);
+    assert_eq!(unknown.status, 3, "{unknown:?}");
+    assert!(
+        unknown.stdout.starts_with("CHECK-PORT UNKNOWN - ")
+            && unknown.stdout.contains("10.77.1.2: open")
+            && unknown.stdout.contains("no-such-host.invalid: unresolved"),
+        "{unknown:?}"
+    );
+    let critical = nagios(&[nobody, "10.77.1.2:124"]);
+    assert_eq!(critical.status, 2, "{critical:?}");
+    // What cannot be asked at all is unknown too.
+    let wrong = nagios(&["10.77.1.200", "300.1.1.1"]);
+    assert_eq!(wrong.status, 3, "{wrong:?}");
+    for ran in [ran, fine, unknown, critical, wrong] {
+        assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
+    }
+}
+
 #[test]
 fn a_chronyd_without_a_source_is_unsynchronised() {
     let Some(mut lab) = Lab::new() else { return };
@@ -580,4 +643,85 @@ fn nts_key_establishment_is_checked_with_its_certificate() {
         json["targets"][0]["addresses"][0]["nts_ke"]["state"],
         "open"
     );
+}
+
+#[test]
+fn answers_that_the_own_filter_drops_are_not_blamed_on_the_server() {
+    let Some(mut lab) = Lab::new() else { return };
+    if !lab.chronyd("local stratum 3\nallow") {
+        return;
+    }
+    let rules =
+        "table inet t { chain i { type filter hook input priority 0; udp sport 123 drop; } ; }";
+    lab.at_client(&["nft", rules]);
+    let ran = lab.ask(&["check-port", "--json", SERVER]);
+    let json = ran.json();
+    assert_eq!((ran.status, verdict(&json)), (1, "blocked_here"), "{json}");
+    let address = &json["targets"][0]["addresses"][0];
+    let detail = address["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("(inet t i: udp sport 123 drop)"),
+        "{detail}"
+    );
+    let next = json["findings"].as_array().unwrap().iter();
+    let command = next
+        .filter_map(|f| f["next"].as_str())
+        .find(|n| n.starts_with("nft insert"))
+        .unwrap();
+    lab.at_client(&command.split(' ').collect::<Vec<_>>());
+    assert_eq!(verdict(&lab.json(&[SERVER])), "open");
+}
+
+#[test]
+fn few_open_files_make_many_hosts_no_slower() {
+    let Some(mut lab) = Lab::new() else { return };
+    lab.at_client(&["ip", "route", "add", "10.78.0.0/24", "via", SERVER]);
+    lab.at_server(&["ip", "route", "add", "local", "10.78.0.0/24", "dev", "lo"]);
+    if !lab.chronyd("local stratum 3\nallow") {
+        return;
+    }
+    lab.filter(
+        "ip daddr 10.78.0.32/27 udp dport 123 drop; ip daddr 10.78.0.9 udp dport 123 reject",
+    );
+    let list = lab.dir.path().join("hosts");
+    let lines: String = (0..64).map(|n| format!("10.78.0.{n}\n")).collect();
+    std::fs::write(&list, lines).unwrap();
+    let at = format!("@{}", list.display());
+    let ran = lab.ask_with_files(24, &["check-port", "--json", "--timeout", "1", &at]);
+    let json = ran.json();
+    let count = |verdict: &str| {
+        let targets = json["targets"].as_array().unwrap();
+        targets.iter().filter(|t| t["verdict"] == verdict).count()
+    };
+    assert_eq!(
+        (count("open"), count("silent"), count("closed")),
+        (31, 32, 1),
+        "{json}"
+    );
+}
+
+#[test]
+fn the_port_is_shown_where_it_is_not_123() {
+    let Some(mut lab) = Lab::new() else { return };
+    lab.talker("0.0.0.0:1123", |_| None, None);
+    let ran = lab.ask(&["check-port", "10.77.1.2:1124", "[fd77::2]:1123"]);
+    for word in [
+        "10.77.1.2:1124  ",
+        "[fd77::2]:1123  ",
+        "error: 10.77.1.2:1124, [fd77::2]:1123: ICMP",
+    ] {
+        assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
+    }
+    let nagios = lab.ask(&["check-port", "--nagios", "10.77.1.2:1124"]);
+    assert!(
+        nagios.stdout.contains(" - 10.77.1.2:1124: closed"),
+        "{nagios:?}"
+    );
+    let ran = lab.ask(&["check-port", "--json", "-4", SERVER6]);
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["targets"][0]["verdict"]),
+        (2, &"unresolved".into())
+    );
+    assert_eq!(json["targets"][0]["addresses"], serde_json::json!([]));
 }

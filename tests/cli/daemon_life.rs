@@ -1,0 +1,202 @@
+//! `clockbox sync --daemon`: its configuration checked and printed, its start beside another
+//! daemon, its words with the service manager, the user it becomes. No clock is touched: it runs
+//! with `-x`, or without the capability.
+
+use crate::run::clockbox;
+use crate::run::finish;
+use crate::run::run;
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::time::Duration;
+
+/// Killed at the end of the test, whatever its end.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn file(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_error_of_a_configuration_is_shown_at_once_with_a_caret_under_the_octet() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "server 53.45.6.700\nallow 12.34.5.800/32\nserver\n";
+    let conf = file(dir.path(), "c", text);
+    for action in ["--check-config", "--print-config"] {
+        let ran = run(&["sync", "--daemon", action, "--config", &conf]);
+        assert_eq!((ran.status, ran.stdout.as_str()), (65, ""));
+        for part in [
+            "/c:1:16: error",
+            "    server 53.45.6.700\n                   ^^^\n",
+            "/c:2:15: error",
+            "    allow 12.34.5.800/32\n                  ^^^\n",
+            "/c:3:1: error",
+        ] {
+            assert!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_followed_is_named_and_the_effective_configuration_reads_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let more = file(dir.path(), "more", "makestep 0.5 -1\n");
+    let text = format!("makestep 1 3\ninclude {more}\nserver a.test nts\nport 0\nallow\n");
+    let conf = file(dir.path(), "c", &text);
+    let checked = run(&["sync", "--daemon", "--check-config", "-f", &conf]);
+    assert_eq!(checked.status, 0, "{checked:?}");
+    assert!(
+        checked
+            .stdout
+            .contains("c:3:15: warning: nts: there is no NTS yet")
+    );
+    assert!(
+        checked
+            .stdout
+            .contains("c:5:1: warning: allow: this daemon answers nobody")
+    );
+    assert!(
+        checked
+            .stdout
+            .ends_with("c: no errors, 2 warnings, 0 sources\n")
+    );
+    let printed = run(&["sync", "--daemon", "-p", "-f", &conf]).stdout;
+    assert!(printed.contains("/c:1: replaced by "), "{printed}");
+    assert!(printed.contains("/more:1\nmakestep 0.5 -1\n"), "{printed}");
+    assert!(
+        printed.contains("/c:3: not used: there is no NTS yet"),
+        "{printed}"
+    );
+    let again = file(dir.path(), "again", &printed);
+    let lines = |text: &str| -> Vec<String> {
+        let kept = text.lines().filter(|line| !line.starts_with('#'));
+        kept.map(str::to_owned).collect()
+    };
+    let second = run(&["sync", "--daemon", "-p", "-f", &again]).stdout;
+    assert_eq!(lines(&second), lines(&printed));
+}
+
+#[test]
+fn servers_on_the_command_line_are_a_configuration_too() {
+    let printed = run(&["sync", "--daemon", "-p", "192.0.2.1:1123", "a.test"]);
+    assert_eq!(printed.status, 0, "{printed:?}");
+    for line in [
+        "# the command line:5: no minpoll: 4 while the round trip is under 5 ms, else 6\n",
+        "server 192.0.2.1 port 1123 iburst\n",
+        "server a.test iburst\n",
+        "makestep 0.128 3\n",
+    ] {
+        assert!(
+            printed.stdout.contains(line),
+            "{line} in {}",
+            printed.stdout
+        );
+    }
+}
+
+#[test]
+fn it_does_not_start_beside_a_daemon_that_steers_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    // Only its name is chronyd's; whether it could set the clock is the kernel's word.
+    let fake = dir.path().join("chronyd");
+    fs::copy("/bin/sleep", &fake).unwrap();
+    let rival = Guard(Command::new(&fake).arg("60").spawn().unwrap());
+    let pid = rival.0.id();
+    let status = || fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    while !status().starts_with("Name:\tchronyd") {
+        std::thread::yield_now();
+    }
+    let status = status();
+    let caps = status
+        .lines()
+        .find_map(|l| l.strip_prefix("CapEff:\t"))
+        .unwrap();
+    if u64::from_str_radix(caps, 16).unwrap() & 1 << 25 == 0 {
+        return eprintln!("SKIPPED: the test has no CAP_SYS_TIME to give to a rival");
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-sys_time", env!("CARGO_BIN_EXE_clockbox")]);
+    let ran = finish(
+        command
+            .args(["sync", "--daemon", "192.0.2.1"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(ran.status, 69, "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("steers this clock, and two daemons would fight"),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("--no-clock-control"), "{ran:?}");
+}
+
+#[test]
+fn the_service_manager_hears_when_it_is_ready_and_when_it_stops_and_root_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let root = is_root();
+    let mut command = clockbox();
+    command
+        .args(["sync", "--daemon", "-x", "127.0.0.1:9"])
+        .env("NOTIFY_SOCKET", &path);
+    if root {
+        // What it tells at its end, it tells as somebody else.
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        fs::set_permissions(
+            dir.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        command.args(["-u", "nobody"]);
+    } else {
+        eprintln!("SKIPPED in part: only root can give up root");
+    }
+    let daemon = Guard(command.spawn().unwrap());
+    let heard = || {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    assert!(heard().starts_with("READY=1\n"));
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.0.id())).unwrap();
+    if root {
+        let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).unwrap();
+        assert!(
+            !field("Uid:").split_whitespace().any(|id| id == "0"),
+            "{status}"
+        );
+        assert_eq!(field("CapEff:\t"), "0000000000000000");
+        assert_eq!(field("CapPrm:\t"), "0000000000000000");
+        assert_eq!(field("NoNewPrivs:\t"), "1");
+    }
+    let pid = daemon.0.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    while !heard().starts_with("STOPPING=1") {}
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+}

@@ -1,0 +1,553 @@
+//! `clockbox migrate-ntpd` on running machines with other service and package managers than those
+//! of Debian: a small root directory of its own in namespaces, with programs of the managers'
+//! names that do what those do and write down what they were asked, and a real chronyd.
+
+use crate::net::peer;
+use crate::net::skip;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+
+/// A root directory.
+struct Machine {
+    dir: tempfile::TempDir,
+}
+
+/// What starts services.
+#[derive(Clone, Copy, PartialEq)]
+enum Init {
+    /// rc-service, rc-update.
+    OpenRc,
+    /// service, chkconfig.
+    Chkconfig,
+    /// service, update-rc.d.
+    UpdateRcD,
+}
+
+/// A SysV script that starts `$RUN` and knows its process.
+fn script(name: &str, run: &str) -> String {
+    format!(
+        "#!/bin/sh\n# Default-Start: 2 3 4 5\ncase $1 in\n\
+         start) {run} </dev/null >/dev/null 2>&1 & echo $! >/run/{name}.pid; sleep 0.2; kill -0 $(cat /run/{name}.pid) ;;\n\
+         stop) kill $(cat /run/{name}.pid); rm /run/{name}.pid; sleep 0.3 ;;\n\
+         status) kill -0 $(cat /run/{name}.pid) 2>/dev/null || exit 3 ;;\nesac\n"
+    )
+}
+
+const RC_SERVICE: &str = r#"#!/bin/sh
+echo "${0##*/} $*" >>/log
+exec "/etc/init.d/$1" "$2"
+"#;
+
+const RC_UPDATE: &str = r#"#!/bin/sh
+echo "rc-update $*" >>/log
+case "$1 $2" in
+    "add "*) ln -sf "/etc/init.d/$2" "/etc/runlevels/$3/$2" ;;
+    "--all del") rm -f /etc/runlevels/*/"$3" ;;
+    *) exit 1 ;;
+esac
+"#;
+
+/// As Debian's: `enable` wants links that are there, `defaults` makes them once.
+const UPDATE_RC_D: &str = r#"#!/bin/sh
+echo "update-rc.d $*" >>/log
+[ "$1" = -f ] && shift
+name=$1
+have=$(ls /etc/rc?.d | grep -c "^[SK]..$name$")
+turn() { # FROM TO
+    for old in /etc/rc[2345].d/$1??"$name"; do
+        [ -L "$old" ] || continue
+        ln -sf "../init.d/$name" "${old%/*}/${2}01$name"
+        case $old in */${2}01$name) ;; *) rm "$old" ;; esac
+    done
+}
+case $2 in
+    defaults)
+        [ -e "/etc/init.d/$name" ] || exit 1
+        [ "$have" != 0 ] || for level in 2 3 4 5; do ln -s "../init.d/$name" "/etc/rc$level.d/S01$name"; done
+        [ "$have" != 0 ] || for level in 0 1 6; do ln -s "../init.d/$name" "/etc/rc$level.d/K01$name"; done ;;
+    enable) [ "$have" != 0 ] || { echo "no runlevel symlinks to modify, aborting!"; exit 1; }; turn K S ;;
+    disable) [ "$have" != 0 ] || { echo "no runlevel symlinks to modify, aborting!"; exit 1; }; turn S K ;;
+    remove) rm -f /etc/rc?.d/[SK]??"$name" ;;
+    *) exit 1 ;;
+esac
+"#;
+
+const CHKCONFIG: &str = r#"#!/bin/sh
+echo "chkconfig $*" >>/log
+case "$1 $2" in
+    "--add "*) [ -e "/etc/init.d/$2" ]; exit ;;
+    "--del "*) [ -e "/etc/init.d/$2" ] || exit 1; rm -f /etc/rc?.d/[SK]??"$2"; exit ;;
+esac
+[ -e "/etc/init.d/$1" ] || exit 1
+rm -f /etc/rc?.d/[SK]??"$1"
+for level in 0 1 2 3 4 5 6; do
+    case "$2 $level" in
+        on\ [2345]) ln -s "../init.d/$1" "/etc/rc$level.d/S58$1" ;;
+        *) ln -s "../init.d/$1" "/etc/rc$level.d/K74$1" ;;
+    esac
+done
+"#;
+
+/// Any package manager: what it was asked, and chrony put in its place.
+const PACKAGES: &str = r#"#!/bin/sh
+echo "${0##*/} $*" >>/log
+case " $* " in
+    *" -Q ntp "*) [ -x /usr/sbin/ntpd ] && echo ntp 4.2.8 && exit ;;
+    *" -e -v ntp "*) [ -x /usr/sbin/ntpd ] && echo ntp-4.2.8 && exit ;;
+    *" -e -v "* | *" -Q "*) exit 1 ;;
+    *" download "*) echo package >"${*##* }_all.deb"; exit 0 ;;
+    *" chrony "*)
+        echo "from the mirror"
+        [ ! -e /broken ] || { echo "no such mirror" >&2; exit 3; }
+        cp /stash/chronyd /usr/sbin/chronyd
+        cp /stash/init /etc/init.d/chronyd
+        echo "pool of.the.package" >/etc/chrony.conf ;;
+    *) exit 1 ;;
+esac
+"#;
+
+/// `rpm -q --qf FORMAT NAME` and `dpkg-query -W -f=FORMAT NAME`.
+const QUERY: &str = r#"#!/bin/sh
+for last; do :; done
+[ "$last" = ntp ] && [ -x /usr/sbin/ntpd ] && echo "installed 4.2.8-1"
+"#;
+
+impl Machine {
+    /// A machine on which ntpd runs and chrony is not installed; `None`, said aloud, where that
+    /// cannot be.
+    fn new(init: Init, manager: &str) -> Option<Self> {
+        let busybox = peer("busybox-static", "bin/busybox")?;
+        let chronyd = peer("chrony", "usr/sbin/chronyd")?;
+        let machine = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let root = machine.root();
+        for dir in [
+            "bin",
+            "sbin",
+            "usr/sbin",
+            "usr/bin",
+            "run",
+            "proc",
+            "dev",
+            "tmp",
+            "var/lib/chrony",
+            "var/log/chrony",
+            "etc/init.d",
+            "etc/runlevels/default",
+            "stash",
+            "etc/sysconfig",
+        ] {
+            fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        let clockbox = PathBuf::from(env!("CARGO_BIN_EXE_clockbox"));
+        if !with_libraries(&clockbox, root) || !with_libraries(&chronyd, root) {
+            skip("ldd does not tell the libraries of the programs");
+            return None;
+        }
+        copy(&busybox, &root.join("bin/busybox"));
+        for applet in [
+            "sh", "cat", "cp", "ln", "ls", "rm", "grep", "sleep", "kill", "env", "md5sum", "find",
+            "sort", "mkdir", "chmod", "readlink", "setsid",
+        ] {
+            symlink("busybox", root.join("bin").join(applet)).unwrap();
+        }
+        copy(&clockbox, &root.join("bin/clockbox"));
+        copy(&chronyd, &root.join("stash/chronyd"));
+        machine.put("etc/passwd", "root:x:0:0::/:/bin/sh\n");
+        machine.put("etc/group", "root:x:0:\nchrony:x:77:\n");
+        machine.put(
+            "etc/ntp.conf",
+            "driftfile /var/lib/ntp/drift\nserver 127.0.0.5 iburst minpoll 3\n",
+        );
+        machine.put("var/lib/ntp/drift", "2.5\n");
+        // Whom the new daemon follows: a chronyd that serves its own clock.
+        machine.put(
+            "stash/server.conf",
+            "local stratum 8\nallow\nbindaddress 127.0.0.5\ncmdport 0\nbindcmdaddress /\npidfile /stash/pid\n",
+        );
+        machine.program("usr/sbin/ntpd", "#!/bin/sh\nexec sleep 1000\n");
+        machine.program("etc/init.d/ntpd", &script("ntpd", "/usr/sbin/ntpd"));
+        machine.program(
+            "stash/init",
+            &script(
+                "chronyd",
+                "/usr/sbin/chronyd -x -d -U -u root -f /etc/chrony.conf",
+            ),
+        );
+        // The first process has a name by which a running SysV is known.
+        machine.program(
+            "sbin/init",
+            "#!/bin/sh\nrm -rf /run/*.pid /run/chrony\neval \"$1\"\nexit 0\n",
+        );
+        machine.program(&format!("usr/bin/{manager}"), PACKAGES);
+        machine.program("usr/bin/rpm", QUERY);
+        machine.program("usr/bin/dpkg-query", QUERY);
+        machine.program("usr/bin/dpkg", "#!/bin/sh\n");
+        match init {
+            Init::OpenRc => {
+                fs::create_dir(root.join("run/openrc")).unwrap();
+                machine.program("usr/sbin/rc-service", RC_SERVICE);
+                machine.program("usr/sbin/rc-update", RC_UPDATE);
+                symlink("/etc/init.d/ntpd", root.join("etc/runlevels/default/ntpd")).unwrap();
+            }
+            Init::Chkconfig | Init::UpdateRcD => {
+                fs::remove_dir_all(root.join("etc/runlevels")).unwrap();
+                for level in 0..=6 {
+                    let dir = root.join(format!("etc/rc{level}.d"));
+                    fs::create_dir(&dir).unwrap();
+                    let on = (2..=5).contains(&level);
+                    let link = if on { "S58ntpd" } else { "K74ntpd" };
+                    symlink("../init.d/ntpd", dir.join(link)).unwrap();
+                }
+                machine.program("usr/sbin/service", RC_SERVICE);
+                match init {
+                    Init::Chkconfig => machine.program("usr/sbin/chkconfig", CHKCONFIG),
+                    _ => machine.program("usr/sbin/update-rc.d", UPDATE_RC_D),
+                }
+            }
+        }
+        if machine.run("true").is_none() {
+            skip("no namespaces can be made: needs root and unshare");
+            return None;
+        }
+        Some(machine)
+    }
+
+    fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn program(&self, path: &str, text: &str) {
+        self.put(path, text);
+        let path = self.root().join(path);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root().join(path)).unwrap_or_default()
+    }
+
+    /// Runs a script as the first process of the machine, without the right to set the clock. Gives
+    /// what it printed; `None` if there is no such process.
+    fn run(&self, script: &str) -> Option<String> {
+        let outer = r#"
+            mount -t proc proc "$ROOT/proc" && mount --bind /dev "$ROOT/dev" && ip link set lo up
+            rm -f "$ROOT/stash/pid"
+            setpriv --bounding-set=-sys_time chroot "$ROOT" /stash/chronyd -x -d -U -u root -f /stash/server.conf </dev/null >/dev/null 2>&1 &
+            exec setpriv --bounding-set=-sys_time chroot "$ROOT" /sbin/init "$SCRIPT"
+        "#;
+        let output = Command::new("unshare")
+            .args([
+                "-m",
+                "-n",
+                "-p",
+                "--fork",
+                "--kill-child",
+                "--propagation",
+                "private",
+            ])
+            .args(["bash", "-ec", outer])
+            .env_clear()
+            .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin:/usr/local/sbin")
+            .env("ROOT", self.root())
+            .env("SCRIPT", script)
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(said + &errors)
+    }
+
+    /// What there is: services by their links, configuration, the programs.
+    fn state(&self) -> String {
+        let links = self.run(
+            "find /etc /usr /var/lib/chrony /var/log | grep -v clockbox/migrate-ntpd | sort | while read -r f; do \
+             if [ -L \"$f\" ]; then echo \"$f -> $(readlink \"$f\")\"; elif [ -f \"$f\" ]; then md5sum \"$f\"; fi; done",
+        );
+        links.unwrap()
+    }
+
+    /// The lines that the managers were asked, since the last look.
+    fn asked(&self) -> Vec<String> {
+        let lines = self.read("log").lines().map(str::to_owned).collect();
+        let _ = fs::remove_file(self.root().join("log"));
+        lines
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap();
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Copies the libraries of a program to the places where it looks for them.
+fn with_libraries(program: &Path, root: &Path) -> bool {
+    let output = Command::new("ldd").arg(program).output();
+    let Ok(text) = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()) else {
+        return false;
+    };
+    for line in text.lines() {
+        let path = line.split_whitespace().find(|word| word.starts_with('/'));
+        let Some(path) = path else {
+            if line.contains("not found") {
+                return false;
+            }
+            continue;
+        };
+        let to = root.join(&path[1..]);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        copy(Path::new(path), &to);
+    }
+    true
+}
+
+/// Lines that only one of two states has.
+fn differences(before: &str, now: &str) -> Vec<String> {
+    let only = |mark: &str, a: &str, b: &str| -> Vec<String> {
+        let other: Vec<&str> = b.lines().collect();
+        a.lines()
+            .filter(|line| !other.contains(line))
+            .map(|line| format!("{mark} {line}"))
+            .collect()
+    };
+    [only("-", before, now), only("+", now, before)].concat()
+}
+
+/// A run's exit status and JSON, from a line `STATUS JSON`.
+fn result(said: &str, number: usize) -> (i32, Value) {
+    let line = said.lines().filter(|line| line.contains("{\"")).nth(number);
+    let line = line.unwrap_or_else(|| panic!("{number}: {said}"));
+    let (status, json) = line.split_once(' ').unwrap();
+    (status.parse().unwrap(), serde_json::from_str(json).unwrap())
+}
+
+/// Prints the exit status and the JSON of a run.
+const MIGRATE: &str = "m() { out=$(/bin/clockbox migrate-ntpd --json \"$@\" 2>/dev/null); echo \"$? $out\"; }; /etc/init.d/ntpd start; ";
+
+/// The whole story: refused, looked at, done, done again, put back.
+fn whole(init: Init, manager: &str, install: &str, by_hand: &str, switched: &[&str]) {
+    let Some(machine) = Machine::new(init, manager) else {
+        return;
+    };
+    let before = machine.state();
+    machine.asked();
+    let said = machine
+        .run(&format!("{MIGRATE} m; m --dry-run"))
+        .expect("the first runs");
+    let (status, json) = result(&said, 0);
+    assert_eq!(status, 69, "{said}");
+    let hint = json["error"]["hint"].as_str().unwrap();
+    assert!(hint.ends_with(by_hand), "{hint}");
+    let (status, json) = result(&said, 1);
+    assert_eq!((status, &json["changed"]), (0, &true.into()), "{said}");
+    assert_eq!(machine.state(), before, "{said}");
+    assert!(
+        !machine.asked().join("\n").contains("chrony"),
+        "nothing was asked for"
+    );
+
+    let script = format!(
+        "{MIGRATE} m --install --wait 20; for s in ntpd chronyd; do /etc/init.d/$s status && echo $s runs; done; \
+         m; cp -r /etc /tmp/after; m --rollback; for s in ntpd chronyd; do /etc/init.d/$s status && echo $s runs; done; m --rollback"
+    );
+    let said = machine.run(&script).unwrap_or_default();
+    let asked = machine.asked();
+    let (status, json) = result(&said, 0);
+    assert_eq!(
+        (status, &json["result"]),
+        (0, &"migrated".into()),
+        "{said}\n{asked:#?}"
+    );
+    assert!(
+        asked.iter().any(|line| line.ends_with(install)),
+        "{asked:#?}"
+    );
+    for line in switched {
+        assert!(
+            asked.iter().any(|asked| asked == line),
+            "{line} in {asked:#?}"
+        );
+    }
+    let (status, json) = result(&said, 1);
+    assert_eq!((status, &json["changed"]), (0, &false.into()), "{said}");
+    let (status, json) = result(&said, 2);
+    assert_eq!((status, &json["changed"]), (0, &true.into()), "{said}");
+    let (status, json) = result(&said, 3);
+    assert_eq!((status, &json["changed"]), (0, &false.into()), "{said}");
+    let runs: Vec<&str> = said
+        .lines()
+        .filter(|line| line.ends_with(" runs"))
+        .collect();
+    assert_eq!(runs, ["chronyd runs", "ntpd runs"], "{said}");
+    let after = machine.read("tmp/after/chrony.conf");
+    assert!(
+        after.contains("server 127.0.0.5 iburst minpoll 3\n") && after.contains("driftfile"),
+        "{after}"
+    );
+    // What the package brought stays, switched off; all else is as it was.
+    let new = differences(&before, &machine.state());
+    for line in &new {
+        let brought = [
+            "/usr/sbin/chronyd",
+            "/etc/init.d/chronyd",
+            "/etc/chrony.conf",
+        ];
+        let off = line.contains("/K") && line.ends_with("-> ../init.d/chronyd");
+        let brought = brought.iter().any(|file| line.ends_with(file));
+        assert!(line.starts_with('+') && (off || brought), "{new:#?}");
+    }
+    assert!(machine.read("etc/chrony.conf").contains("of.the.package"));
+    let log = machine.read("var/lib/clockbox/migrate-ntpd/install.log");
+    assert!(log.contains("from the mirror"), "{log}");
+}
+
+#[test]
+fn openrc_and_apk() {
+    whole(
+        Init::OpenRc,
+        "apk",
+        "apk add chrony",
+        "; or: apk add chrony",
+        &[
+            "rc-service ntpd stop",
+            "rc-update --all del ntpd",
+            "rc-update add chronyd default",
+            "rc-service chronyd start",
+        ],
+    );
+}
+
+#[test]
+fn sysv_with_chkconfig_and_yum() {
+    whole(
+        Init::Chkconfig,
+        "yum",
+        "yum -y -q install chrony",
+        "; or: yum install -y chrony",
+        &[
+            "service ntpd stop",
+            "chkconfig ntpd off",
+            "chkconfig chronyd on",
+            "service chronyd start",
+        ],
+    );
+}
+
+#[test]
+fn sysv_with_update_rc_d_and_apt() {
+    whole(
+        Init::UpdateRcD,
+        "apt-get",
+        " install chrony",
+        "; or: apt-get install -y chrony",
+        &[
+            "service ntpd stop",
+            "update-rc.d ntpd disable",
+            "update-rc.d chronyd enable",
+        ],
+    );
+}
+
+#[test]
+fn dnf_zypper_and_pacman_are_asked_without_questions() {
+    for (manager, install, by_hand) in [
+        (
+            "dnf",
+            "dnf -y -q install chrony",
+            "; or: dnf install -y chrony",
+        ),
+        (
+            "zypper",
+            "zypper --non-interactive install chrony",
+            "; or: zypper install -y chrony",
+        ),
+        (
+            "pacman",
+            "pacman -S --noconfirm --needed chrony",
+            "; or: pacman -S --noconfirm chrony",
+        ),
+    ] {
+        whole(
+            Init::Chkconfig,
+            manager,
+            install,
+            by_hand,
+            &["chkconfig chronyd on"],
+        );
+    }
+}
+
+#[test]
+fn a_package_manager_that_fails_leaves_everything_as_it_was() {
+    let Some(machine) = Machine::new(Init::OpenRc, "apk") else {
+        return;
+    };
+    machine.put("broken", "");
+    let before = machine.state();
+    let said = machine
+        .run(&format!(
+            "{MIGRATE} m --install; /etc/init.d/ntpd status && echo ntpd runs"
+        ))
+        .unwrap_or_default();
+    let (status, json) = result(&said, 0);
+    assert_eq!((status, &json["result"]), (69, &"undone".into()), "{said}");
+    assert!(
+        said.contains("no such mirror") && said.contains("ntpd runs"),
+        "{said}"
+    );
+    assert_eq!(machine.state(), before);
+}
+
+#[test]
+fn clockboxs_own_daemon_that_does_not_start_leaves_no_trace() {
+    for init in [Init::OpenRc, Init::Chkconfig, Init::UpdateRcD] {
+        let Some(machine) = Machine::new(init, "apk") else {
+            return;
+        };
+        let before = machine.state();
+        // It may not set the clock here, so it does not start.
+        let said = machine
+            .run(&format!(
+                "{MIGRATE} m --to clockbox --install --wait 3; /etc/init.d/ntpd status && echo ntpd runs; \
+                 [ -z \"$(ls /proc/[0-9]*/cmdline | while read -r f; do grep -l ^/usr/local/sbin/clockbox $f; done 2>/dev/null)\" ] && echo nothing else"
+            ))
+            .unwrap_or_default();
+        let asked = machine.asked();
+        let (status, json) = result(&said, 0);
+        assert_eq!(
+            (status, &json["result"]),
+            (69, &"undone".into()),
+            "{said}\n{asked:#?}"
+        );
+        assert!(
+            said.contains("ntpd runs") && said.contains("nothing else"),
+            "{said}"
+        );
+        let started = match init {
+            Init::OpenRc => "rc-service clockbox start",
+            _ => "service clockbox start",
+        };
+        assert!(
+            asked.iter().any(|line| line == started),
+            "{said}\n{asked:#?}"
+        );
+        let mut left = differences(&before, &machine.state());
+        // Why it did not start.
+        left.retain(|line| !line.ends_with("/var/log/clockbox.log"));
+        assert!(left.is_empty(), "{left:#?}\n{asked:#?}\n{said}");
+    }
+}
