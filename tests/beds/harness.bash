@@ -38,7 +38,7 @@ VM=
 up() { # SUITE[+LAYER]: a virtual machine with clockbox and the mock servers in /root
     VM=cbx$$
     trap '"$BEDS_DIR/bed-vm" down "$VM" >/dev/null 2>&1' EXIT
-    BED_TIMEOUT=60 "$BEDS_DIR/bed-vm" up "$VM" "$1" >/dev/null 2>&1 || skip "no virtual machine $1 can be started"
+    CLOCKBOX_BEDS=$BEDS_DIR scripts/beds up "$VM" "$1" >/dev/null 2>&1 || skip "no virtual machine $1 can be started"
     "$BEDS_DIR/bed-vm" push "$VM" "$CLOCKBOX" /root/clockbox
     "$BEDS_DIR/bed-vm" push "$VM" "$MOCK" /root/mock_servers
 }
