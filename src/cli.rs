@@ -33,9 +33,13 @@ use std::process::ExitCode;
     arg_required_else_help = true,
     propagate_version = true,
     infer_subcommands = false,
+    disable_help_flag = true,
     max_term_width = 100
 )]
 pub struct Cli {
+    /// Print this help; the man page says more
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(subcommand)]
