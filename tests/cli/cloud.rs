@@ -6,12 +6,36 @@ use clockbox::conf::cloud::Cloud;
 use clockbox::conf::cloud::Hypervisor;
 use clockbox::conf::cloud::Platform;
 use clockbox::conf::cloud::classify;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
+
+/// A copy of a cloud's tree, with the links of its /dev.
+pub fn copied(name: &str) -> tempfile::TempDir {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clouds");
+    assert!(from.join(name).is_dir(), "no tree {name}");
+    let dir = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(format!("{}/.", from.join(name).display()))
+        .arg(dir.path())
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let list = dir.path().join("dev/LINKS");
+    if let Ok(links) = fs::read_to_string(&list) {
+        for line in links.lines() {
+            let (link, target) = line.split_once(' ').unwrap();
+            symlink(target, list.with_file_name(link)).unwrap();
+        }
+        fs::remove_file(list).unwrap();
+    }
+    dir
+}
 
 fn tree(name: &str) -> Platform {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clouds");
-    assert!(root.join(name).is_dir(), "no tree {name}");
-    classify(&clockbox::sys::cloud::read(&root.join(name)))
+    classify(&clockbox::sys::cloud::read(copied(name).path()))
 }
 
 #[test]
@@ -57,8 +81,8 @@ fn a_tree_without_sys_says_nothing_and_is_no_error() {
 
 /// What `sync` asks on a machine like the tree, plan by plan.
 fn plans(name: &str) -> Vec<Vec<String>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clouds");
-    let (plans, _) = platform::plans(&root.join(name));
+    let root = copied(name);
+    let (plans, _) = platform::plans(root.path());
     let names = |plan: &clockbox::commands::sync::choose::Plan| {
         let servers = plan.asked.iter().map(|a| a.name.clone());
         servers

@@ -2,22 +2,12 @@
 
 use super::run::run;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 const CHRONY: &str = "# Debian\npool 2.debian.pool.ntp.org iburst\ndriftfile /var/lib/chrony/drift\nmakestep 1 3\nrtcsync\n";
 
 /// An image with this chrony.conf on a machine like one of the trees.
 fn image(tree: &str, conf: &str, text: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clouds");
-    let copied = Command::new("cp")
-        .arg("-a")
-        .arg(format!("{}/.", from.join(tree).display()))
-        .arg(dir.path())
-        .status()
-        .unwrap();
-    assert!(copied.success());
+    let dir = super::cloud::copied(tree);
     let path = dir.path().join(conf);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
