@@ -152,7 +152,7 @@ _clockbox() {
 
     case "${cmd}" in
         clockbox)
-            opts="-q -v -n -h -V --json --quiet --verbose --numeric --color --help --version sync serve timezone check-port sources status links migrate-ntpd help"
+            opts="-h -q -v -n -V --help --json --quiet --verbose --numeric --color --version sync serve timezone check-port sources status links migrate-ntpd help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -170,7 +170,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__check__subcmd__port)
-            opts="-4 -6 -w -c -q -v -n -h -V --full --any --timeout --ipv4 --ipv6 --client --nagios --warning --critical --json --quiet --verbose --numeric --color --help --version"
+            opts="-4 -6 -w -c -h -q -v -n -V --full --any --timeout --ipv4 --ipv6 --client --nagios --warning --critical --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -450,7 +450,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__links)
-            opts="-q -v -n -h -V --dry-run --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --dry-run --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -468,7 +468,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__migrate__subcmd__ntpd)
-            opts="-q -v -n -h -V --to --from --output --serve --no-serve --remote-monitoring --ntpd-like --chrony-version --dialect --install --wait --rollback --dry-run --diff --accept-losses --root --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --to --from --output --serve --no-serve --remote-monitoring --ntpd-like --chrony-version --dialect --install --wait --rollback --dry-run --diff --accept-losses --root --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -514,7 +514,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__serve)
-            opts="-r -q -v -n -h -V --upstream --config --local --no-clock-control --reload --listen --allow --deny --kiss-denied --rate-limit --threads --explain-access --json --quiet --verbose --numeric --color --help --version"
+            opts="-r -h -q -v -n -V --upstream --config --local --no-clock-control --reload --listen --allow --deny --kiss-denied --rate-limit --threads --explain-access --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -568,7 +568,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sources)
-            opts="-q -v -n -h -V --host --max-error --watch --count --prometheus --nagios --timeout --json --quiet --verbose --numeric --color --help --version list stats set unset help"
+            opts="-h -q -v -n -V --host --max-error --watch --count --prometheus --nagios --timeout --help --json --quiet --verbose --numeric --color --version list stats set unset help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -690,7 +690,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sources__subcmd__list)
-            opts="-q -v -n -h -V --host --max-error --watch --count --prometheus --nagios --timeout --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --host --max-error --watch --count --prometheus --nagios --timeout --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -728,7 +728,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sources__subcmd__set)
-            opts="-q -v -n -h -V --cloud --pool --options --add --replace --wait --dry-run --diff --root --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --cloud --pool --options --add --replace --wait --dry-run --diff --root --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -762,7 +762,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sources__subcmd__stats)
-            opts="-q -v -n -h -V --host --timeout --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --host --timeout --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -788,7 +788,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sources__subcmd__unset)
-            opts="-q -v -n -h -V --wait --dry-run --diff --root --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --wait --dry-run --diff --root --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -814,7 +814,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__status)
-            opts="-q -v -n -h -V --root --nagios --timeout --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --root --nagios --timeout --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -840,7 +840,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__sync)
-            opts="-x -u -r -s -p -f -4 -6 -q -v -n -h -V --daemon --no-clock-control --user --reload --set-from-rtc --check-config --print-config --pool --refclock --config --samples --timeout --source-port --ipv4 --ipv6 --wait --max-error --dry-run --step-threshold --step --slew --max-offset --force --rtc --json --quiet --verbose --numeric --color --help --version"
+            opts="-x -u -r -s -p -f -4 -6 -h -q -v -n -V --daemon --no-clock-control --user --reload --set-from-rtc --check-config --print-config --pool --refclock --config --samples --timeout --source-port --ipv4 --ipv6 --wait --max-error --dry-run --step-threshold --step --slew --max-offset --force --rtc --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -906,7 +906,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__timezone)
-            opts="-q -v -n -h -V --root --json --quiet --verbose --numeric --color --help --version set show list help"
+            opts="-h -q -v -n -V --root --help --json --quiet --verbose --numeric --color --version set show list help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -998,7 +998,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__timezone__subcmd__list)
-            opts="-q -v -n -h -V --root --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --root --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1020,7 +1020,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__timezone__subcmd__set)
-            opts="-q -v -n -h -V --dry-run --diff --root --restart --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --dry-run --diff --root --restart --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1046,7 +1046,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__timezone__subcmd__show)
-            opts="-q -v -n -h -V --root --json --quiet --verbose --numeric --color --help --version"
+            opts="-h -q -v -n -V --root --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

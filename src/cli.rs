@@ -38,7 +38,7 @@ use std::process::ExitCode;
 )]
 pub struct Cli {
     /// Print this help; the man page says more
-    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort, display_order = 100_000)]
     help: Option<bool>,
     #[command(flatten)]
     output: OutputArgs,
@@ -62,13 +62,14 @@ pub struct OutputArgs {
     /// Look up no names for addresses
     #[arg(short = 'n', long, global = true)]
     numeric: bool,
-    /// Colour in tables: auto is on a terminal unless NO_COLOR is set
+    /// Colour: always, never, or auto: on a terminal unless NO_COLOR is set
     #[arg(
         long,
         global = true,
         value_name = "WHEN",
         default_value = "auto",
-        hide_default_value = true
+        hide_default_value = true,
+        hide_possible_values = true
     )]
     color: When,
 }

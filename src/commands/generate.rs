@@ -85,6 +85,7 @@ fn visible() -> clap::Command {
     let mut shown = clap::Command::new("clockbox")
         .about(about)
         .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_flag(true)
         .propagate_version(true);
     for argument in whole.get_arguments() {
         shown = shown.arg(argument.clone());

@@ -33,13 +33,13 @@ use std::path::PathBuf;
 /// Measure several servers at once, let them vote, set the clock, and say how sure it is
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Stay in the foreground and keep the clock right until told to end (SIGTERM)
+    /// Stay in the foreground and keep the clock right until SIGTERM
     #[arg(long, help_heading = "Daemon", conflicts_with_all = ["dry_run", "step", "slew", "force", "rtc", "wait"])]
     pub daemon: bool,
     /// Measure and select, but never touch the clock
     #[arg(short = 'x', long, help_heading = "Daemon", requires = "daemon")]
     no_clock_control: bool,
-    /// Run as this user once root is not needed any more [default: the file's, else _clockbox or clockbox]
+    /// Give root up for this user [default: the file's, else _clockbox]
     #[arg(
         short = 'u',
         long,
@@ -48,10 +48,10 @@ pub struct Args {
         requires = "daemon"
     )]
     user: Option<String>,
-    /// Start with the measurements that the last run left in dumpdir, and remove them
+    /// Start with the measurements that the last run left in dumpdir
     #[arg(short = 'r', long, help_heading = "Daemon", requires = "daemon")]
     reload: bool,
-    /// First set the clock from the battery-backed one, or to when the drift file was written last
+    /// First set the clock from the battery-backed one, or drift file
     #[arg(
         short = 's',
         long,
@@ -63,7 +63,7 @@ pub struct Args {
     /// Check the daemon's configuration, and end
     #[arg(long, help_heading = "Daemon", requires = "daemon")]
     check_config: bool,
-    /// Print what the configuration amounts to as one chrony.conf, each line with its origin, and end
+    /// Print the effective configuration, with origins, and end
     #[arg(
         short = 'p',
         long,
@@ -82,8 +82,8 @@ pub struct Args {
     /// A name with several servers, each of which has a vote
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
     pool: Vec<String>,
-    /// A clock of this machine: auto (the host's), a device, its driver's name; :tai converts TAI
-    #[arg(long, value_name = "auto|DEVICE|NAME", help_heading = "Sources")]
+    /// A clock of this machine: auto (the host's), a device or its driver's name
+    #[arg(long, value_name = "CLOCK", help_heading = "Sources")]
     refclock: Vec<String>,
     /// Take the servers from this chrony.conf, ntp.conf or timesyncd.conf
     #[arg(short = 'f', long, value_name = "FILE", help_heading = "Sources", conflicts_with_all = ["servers", "pool", "refclock"])]
@@ -103,7 +103,7 @@ pub struct Args {
     /// Ask IPv6 addresses only
     #[arg(short = '6', long, help_heading = "Sources")]
     ipv6: bool,
-    /// Wait until the daemon that runs has put the clock right; measures and changes nothing
+    /// Wait until the daemon that runs has put the clock right
     #[arg(long, help_heading = "Waiting", conflicts_with_all = ["servers", "pool", "refclock", "config", "dry_run", "step", "slew", "force", "rtc"])]
     wait: bool,
     /// The error in seconds that is good enough to end the wait [default: 1]
