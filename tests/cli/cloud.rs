@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A copy of a cloud's tree, with the links of its /dev.
-pub fn copied(name: &str) -> tempfile::TempDir {
+pub(crate) fn copied(name: &str) -> tempfile::TempDir {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clouds");
     assert!(from.join(name).is_dir(), "no tree {name}");
     let dir = tempfile::tempdir().unwrap();
