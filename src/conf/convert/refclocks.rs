@@ -100,7 +100,8 @@ impl Converter<'_> {
 
     fn with_fudge(&self, driver: u8, unit: u8, options: &[Opt]) -> Clock {
         let mut options = options.to_vec();
-        for statement in self.input.conf.named("fudge") {
+        // `fudge` and `device`.
+        for statement in self.input.conf.statements() {
             if let Body::Fudge {
                 address,
                 options: more,
@@ -151,7 +152,7 @@ impl Converter<'_> {
         }
     }
 
-    /// What became of a `fudge` line.
+    /// What became of a `fudge` or a `device` line.
     pub(super) fn fudge(&self, statement: &Statement) -> Outcome {
         let Body::Fudge { address, options } = &statement.body else {
             return Outcome::dropped("not a fudge line");
@@ -182,6 +183,8 @@ impl Converter<'_> {
                 }
                 ("flag4", _) => "flag4 asks for statistics: see the log directive",
                 ("minjitter" | "abbrev", _) => "has no counterpart",
+                ("timedata", _) => "its chrony driver opens no such device",
+                ("ppsdata", LOCAL | SHM | GPSD) => "its chrony driver has no pulse",
                 _ => continue,
             };
             outcome = outcome.note(why);
@@ -282,6 +285,10 @@ impl Converter<'_> {
             out.stratum = None;
             notes.push("stratum of a refclock needs chrony 3.3".to_owned());
         }
+        if self.target.version < Version::new(2, 3) && out.select.trust {
+            out.select.trust = false;
+            notes.push("trust of a refclock needs chrony 2.3".to_owned());
+        }
         (out, notes)
     }
 
@@ -328,6 +335,7 @@ impl Converter<'_> {
     fn pulse(&mut self, clock: &Clock) -> Outcome {
         let device = clock
             .text("ppspath")
+            .or_else(|| clock.text("ppsdata"))
             .or_else(|| clock.text("path"))
             .map_or_else(|| format!("/dev/pps{}", clock.unit), str::to_owned);
         let edge = if clock.flag("flag2") { ":clear" } else { "" };
@@ -387,8 +395,14 @@ impl Converter<'_> {
 /// chrony reads no NMEA: gpsd does.
 fn nmea(clock: &Clock) -> Outcome {
     let unit = clock.unit;
+    let device = |names: [&str; 2], default: String| {
+        let given = names.iter().find_map(|name| clock.text(name));
+        given.map_or(default, str::to_owned)
+    };
+    let serial = device(["path", "timedata"], format!("/dev/gps{unit}"));
+    let pulse = device(["ppspath", "ppsdata"], format!("/dev/gpspps{unit}"));
     let mut output = vec![
-        format!("# For the receiver of 127.127.20.{unit}, let gpsd read /dev/gps{unit} and use:"),
+        format!("# For the receiver of 127.127.20.{unit}, let gpsd read {serial} and use:"),
         match clock.number("time2").filter(|offset| *offset != 0.0) {
             Some(offset) => format!(
                 "#refclock SHM {} refid GPS offset {offset}",
@@ -403,9 +417,7 @@ fn nmea(clock: &Clock) -> Outcome {
             .number("time1")
             .filter(|offset| *offset != 0.0)
             .map_or_else(String::new, |offset| format!(" offset {offset}"));
-        output.push(format!(
-            "#refclock PPS /dev/gpspps{unit}{edge} lock GPS{offset}"
-        ));
+        output.push(format!("#refclock PPS {pulse}{edge} lock GPS{offset}"));
     }
     let mut outcome = Outcome::lost(
         "chrony does not read NMEA: gpsd does, and feeds it; the lines to try are in comments",

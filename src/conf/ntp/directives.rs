@@ -82,8 +82,8 @@ pub enum Shape {
     Addresses,
     /// `restrict`.
     Restrict,
-    /// `fudge ADDRESS option...`.
-    Fudge,
+    /// `fudge ADDRESS option...`, `device ADDRESS option...`, with options of this table.
+    Fudge(&'static [Keyword]),
     /// Options of this table; the flag says that one at least is needed.
     Options(&'static [Keyword], bool),
     /// Words of this table.
@@ -96,6 +96,8 @@ pub enum Shape {
     KeyRanges,
     /// One word.
     Text,
+    /// One word, and perhaps `checkhash` or `ignorehash`.
+    LeapFile,
     /// One word or none, and a number.
     DriftFile,
     /// Words to the end of the line.
@@ -168,6 +170,8 @@ pub const DIRECTIVES: &[Directive] = &[
     d("broadcastdelay", Shape::Number, Classic, "delay of broadcast packets"),
     d("controlkey", Shape::Int, Both, "key of ntpq"),
     d("crypto", Shape::Options(CRYPTO, false), Classic, "Autokey"),
+    d("delrestrict", Shape::Restrict, Classic, "take access control back while ntpd runs"),
+    d("device", Shape::Fudge(DEVICE), Classic, "the devices of a reference clock"),
     d("disable", Shape::Words(SYSTEM_FLAGS), Both, "switch a feature off"),
     d("discard", Shape::Options(DISCARD, true), Classic, "rate limits"),
     d("driftfile", Shape::DriftFile, Both, "where the frequency is kept"),
@@ -176,13 +180,13 @@ pub const DIRECTIVES: &[Directive] = &[
     d("end", Shape::Nothing, Both, "the file ends here"),
     d("extra", Shape::Options(EXTRA, true), Ntpsec, "a second port"),
     d("filegen", Shape::Filegen, Both, "how statistics files are named"),
-    d("fudge", Shape::Fudge, Both, "options of a reference clock"),
+    d("fudge", Shape::Fudge(FUDGE), Both, "options of a reference clock"),
     d("ident", Shape::Text, Classic, "Autokey group"),
     d("includefile", Shape::Include, Both, "read a further file"),
     d("interface", Shape::Interface, Both, "addresses to listen on"),
     d("keys", Shape::Text, Both, "file with symmetric keys"),
     d("keysdir", Shape::Text, Classic, "directory of Autokey keys"),
-    d("leapfile", Shape::Text, Both, "leap-seconds.list"),
+    d("leapfile", Shape::LeapFile, Both, "leap-seconds.list"),
     d("leapsmearinterval", Shape::Int, Both, "smear leap seconds for clients"),
     d("limit", Shape::Options(LIMIT, true), Ntpsec, "rate limits"),
     d("logconfig", Shape::Texts, Both, "which events are logged"),
@@ -248,6 +252,9 @@ pub const FUDGE: &[Keyword] = &[
     k("flag4", Bool, Both), k("minjitter", Number, Classic), k("refid", Text, Both), k("stratum", Int, Both),
     k("time1", Number, Both), k("time2", Number, Both),
 ];
+
+/// Options of `device`.
+const DEVICE: &[Keyword] = &[k("ppsdata", Text, Both), k("timedata", Text, Both)];
 
 /// Flags of `restrict`.
 #[rustfmt::skip]

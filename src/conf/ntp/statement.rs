@@ -166,7 +166,7 @@ pub enum Body {
         /// The flags, in order.
         flags: Vec<Opt>,
     },
-    /// `fudge`.
+    /// `fudge`, `device`.
     Fudge {
         /// The reference clock.
         address: Address,

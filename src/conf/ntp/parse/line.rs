@@ -120,7 +120,7 @@ impl<'a> Cursor<'a> {
             Shape::Refclock => self.refclock(),
             Shape::Addresses => self.addresses(),
             Shape::Restrict => self.restrict(),
-            Shape::Fudge => self.fudge(),
+            Shape::Fudge(table) => self.fudge(table),
             Shape::Options(table, needed) => {
                 let (options, end) = self.options(table);
                 if end == End::Lost {
@@ -139,6 +139,14 @@ impl<'a> Cursor<'a> {
             Shape::Interface => self.interface(),
             Shape::KeyRanges => self.key_ranges(),
             Shape::Text => self.want("a word").map(|term| Body::Text(term.clone())),
+            Shape::LeapFile => {
+                let file = self.want("a file")?.clone();
+                let hash = |term: &Term| matches!(term.text.as_str(), "checkhash" | "ignorehash");
+                if self.dialect == Dialect::Classic && self.rest.first().is_some_and(hash) {
+                    self.next();
+                }
+                Some(Body::Text(file))
+            }
             Shape::DriftFile => {
                 let file = self.next().cloned();
                 if self
@@ -460,9 +468,9 @@ impl<'a> Cursor<'a> {
         Some(Target::Host { address, mask })
     }
 
-    fn fudge(&mut self) -> Option<Body> {
+    fn fudge(&mut self, table: &'static [Keyword]) -> Option<Body> {
         let address = self.host()?;
-        let (options, _) = self.options(directives::FUDGE);
+        let (options, _) = self.options(table);
         if options.is_empty() && self.faults.is_empty() {
             self.missing("an option");
         }
