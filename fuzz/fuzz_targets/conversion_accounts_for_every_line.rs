@@ -26,6 +26,7 @@ fuzz_target!(|data: &[u8]| {
         leap_list: None,
         right_utc: None,
         no_rtc: flags & 2 != 0,
+        options: None,
     };
     let policy = Policy {
         serve: (flags & 4 != 0).then_some(flags & 8 != 0),

@@ -33,6 +33,7 @@ fn target(version: Version) -> Target {
         leap_list: None,
         right_utc: None,
         no_rtc: false,
+        options: None,
     }
 }
 

@@ -138,7 +138,8 @@ pub(super) fn from_machine(tree: &Tree, kind: Option<Kind>) -> Result<Option<Old
     let found = CONFS.iter().find(|(path, _)| tree.has(path));
     let (path, known) = match (&given, found) {
         (Some(path), _) => (path.as_str(), guess(tree, path)),
-        (None, Some((path, dialect))) => (*path, ntpsec_or(tree, *dialect)),
+        (None, Some((path, Dialect::Classic))) => (*path, guess(tree, path)),
+        (None, Some((path, dialect))) => (*path, *dialect),
         (None, None) => return Ok(None),
     };
     let dialect = dialect.unwrap_or(known);
@@ -171,13 +172,27 @@ fn name(dialect: Dialect) -> &'static str {
     }
 }
 
-/// NTPsec where its own files are, else the classic daemon.
+/// NTPsec where its own files are or its words are spoken, else the classic daemon.
 fn guess(tree: &Tree, path: &str) -> Dialect {
-    if path.contains("ntpsec") {
+    if path.contains("ntpsec") || tree.text(path).is_some_and(|text| speaks_ntpsec(&text)) {
         Dialect::Ntpsec
     } else {
         ntpsec_or(tree, Dialect::Classic)
     }
+}
+
+/// Words that only NTPsec has, and places that only it uses.
+fn speaks_ntpsec(text: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.split('#').next().unwrap_or("");
+        let mut words = line.split_whitespace();
+        match words.next() {
+            Some("refclock" | "nts" | "unrestrict" | "extra" | "limit") => true,
+            Some("server" | "pool" | "peer") => words.any(|word| word == "nts"),
+            Some("driftfile" | "keys" | "statsdir" | "logfile") => line.contains("/ntpsec/"),
+            _ => false,
+        }
+    })
 }
 
 /// Gentoo, Fedora and others read /etc/ntp.conf with NTPsec too.

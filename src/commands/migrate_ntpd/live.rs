@@ -9,7 +9,6 @@ use super::plan;
 use super::plan::Plan;
 use super::present;
 use super::services::Services;
-use super::target;
 use super::target::To;
 use super::tree::Tree;
 use super::undo;
@@ -23,7 +22,7 @@ use crate::report::migrate_ntpd::MigrateReport;
 use crate::report::migrate_ntpd::Result as Outcome;
 use crate::report::migrate_ntpd::ServiceChange;
 use crate::sys;
-use crate::sys::package::Manager;
+use std::path::Path;
 
 /// Migrates, or says what it would do.
 pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<MigrateReport, Failure> {
@@ -122,7 +121,9 @@ fn earlier(
         return Err(failure.clone());
     }
     let finding = Finding::info(format!("{text}: it was undone first"));
-    Ok((journal::load(tree)?, vec![finding]))
+    let left = undo::left(tree, &journal);
+    let findings = [finding].into_iter().chain(left).collect();
+    Ok((journal::load(tree)?, findings))
 }
 
 /// Undoes a finished or an interrupted migration.
@@ -180,19 +181,7 @@ pub(super) fn roll_back(
     }
     report.files = undone.files;
     report.services = undone.services;
-    if let Some(package) = journal
-        .installed
-        .as_ref()
-        .filter(|_| target::is_installed(tree))
-    {
-        let text = format!("The package {package} stays installed, its service as it was");
-        let command = Manager::find().map(|manager| manager.removal(package));
-        let finding = Finding::info(text);
-        report.findings.push(match command {
-            Some(command) => finding.next(format!("if it is not wanted: {command}")),
-            None => finding,
-        });
-    }
+    report.findings.extend(undo::left(tree, &journal));
     Ok(report)
 }
 
@@ -228,6 +217,14 @@ fn empty(args: &Args, from: &str, to: &str, result: Outcome) -> MigrateReport {
     }
 }
 
+/// What package managers make of ntp.conf when they remove ntpd.
+const SAVED: &[&str] = &[
+    "/etc/ntp.conf.rpmsave",
+    "/etc/ntp.conf.rpmorig",
+    "/etc/ntp.conf.apk-old",
+    "/etc/ntp.conf.pacsave",
+];
+
 /// No ntp.conf: fine after a migration, else there is nothing to leave.
 fn nothing_here(
     args: &Args,
@@ -247,8 +244,15 @@ fn nothing_here(
             } else {
                 format!(" under {}", tree.root().display())
             };
+            let hint = match tree.first(SAVED) {
+                Some(path) => format!(
+                    "a removed package left {path}: clockbox migrate-ntpd --from {} --output DIR",
+                    sys::files::under(tree.root(), Path::new(path)).display()
+                ),
+                None => "clockbox status says which time daemon this machine has".to_owned(),
+            };
             Err(Failure::new(ExitStatus::NoInput, format!("none of /etc/ntp.conf, /etc/ntpsec/ntp.conf and /etc/openntpd/ntpd.conf is there{place}: no ntpd to leave"))
-                .hint("clockbox status says which time daemon this machine has"))
+                .hint(hint))
         }
     }
 }
@@ -273,6 +277,10 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
             &file.content,
             file.secret,
         ));
+    }
+    // Where the package is not there yet, the plan is made again once it is.
+    if plan.assumed && (plan.installed || !tree.is_live()) {
+        report.findings.push(present::assumed(plan.target.version));
     }
     if !plan.installed && args.to == To::Chrony {
         report.packages.push("chrony".to_owned());

@@ -26,7 +26,8 @@ pub(super) fn run(
 ) -> Result<MigrateReport, Failure> {
     let path = from.display().to_string();
     let old = gather::from_file(tree, &path, args.dialect)?;
-    let target = target::target(tree, args.to, args.chrony_version, true);
+    let known = target::known(tree, args.to, args.chrony_version, true);
+    let target = known.target;
     let mut conversion = old.convert(&target, args.policy());
     if args.to == To::Clockbox {
         own::account(&mut conversion, &target);
@@ -43,6 +44,9 @@ pub(super) fn run(
     if let Some(finding) = refusal {
         report.result = Outcome::Refused;
         report.findings.insert(0, finding);
+    }
+    if known.assumed {
+        report.findings.push(present::assumed(target.version));
     }
     report.dry = args.dry_run;
     report.diffs = args.diff;

@@ -265,6 +265,7 @@ mod tests {
             leap_list: None,
             right_utc: None,
             no_rtc: false,
+            options: None,
         }
     }
 

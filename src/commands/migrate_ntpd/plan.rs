@@ -52,6 +52,8 @@ pub(super) struct Plan {
     pub(super) old: Old,
     /// What the result is for.
     pub(super) target: Target,
+    /// Nothing told the target's version.
+    pub(super) assumed: bool,
     /// The conversion.
     pub(super) conversion: Conversion,
     /// Files to write.
@@ -82,7 +84,8 @@ pub(super) fn make(args: &Args, tree: &Tree, fresh: Option<bool>) -> Result<Opti
     {
         look_up(input);
     }
-    let target = target::target(tree, args.to, args.chrony_version, false);
+    let known = target::known(tree, args.to, args.chrony_version, false);
+    let target = known.target;
     let mut conversion = old.convert(&target, args.policy());
     if args.to == To::Clockbox {
         own::account(&mut conversion, &target);
@@ -98,6 +101,7 @@ pub(super) fn make(args: &Args, tree: &Tree, fresh: Option<bool>) -> Result<Opti
     let fresh = fresh.unwrap_or(!installed || !start.enabled && !start.active);
     let mut plan = Plan {
         fresh,
+        assumed: known.assumed,
         old,
         target,
         conversion,
@@ -180,6 +184,12 @@ fn files(args: &Args, tree: &Tree, plan: &Plan) -> Result<Vec<Wanted>, Failure> 
     // A daemon that runs or ran knows the frequency better than the old file.
     if let Some(drift) = plan.conversion.drift.as_ref().filter(|_| plan.fresh) {
         files.push(plain(&layout.drift, drift));
+    }
+    let options = &plan.conversion.daemon_options;
+    if let Some(place) = plan.target.options.as_ref().filter(|_| !options.is_empty()) {
+        let old = tree.text(&place.path).unwrap_or_default();
+        let new = target::with_options(&old, &place.variable, options);
+        files.push(plain(&place.path, &new));
     }
     if args.to == To::Clockbox {
         let manager = Services::new(tree).manager();

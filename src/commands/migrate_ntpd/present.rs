@@ -66,6 +66,14 @@ pub(super) fn report(
     }
 }
 
+/// What there is to say where nothing tells the version of chrony.
+pub(super) fn assumed(version: Version) -> Finding {
+    let text = format!(
+        "Nothing here tells the version of chrony: no words are used that are newer than {version}"
+    );
+    Finding::warning(text).next("say which it is: --chrony-version X.Y")
+}
+
 /// Puts the account of another conversion in a report's place: the package that was installed is
 /// of another version than the plan was for.
 pub(super) fn renew(report: &mut MigrateReport, version: Version, conversion: &Conversion) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::conf::address::check_host;
+use crate::conf::chrony::Version;
 use crate::conf::chrony::gate::newer_than;
 use crate::conf::chrony::value::Broadcast;
 use crate::conf::chrony::value::Family;
@@ -179,8 +180,11 @@ impl Converter<'_> {
             notes,
             losses: Vec::new(),
         };
-        // An address has a family already.
-        let family = address.family.or(self.family);
+        // An address has a family already; where sources have none, the daemon is told.
+        let service = self
+            .family
+            .filter(|_| self.target.version >= Version::new(4, 6));
+        let family = address.family.or(service);
         ready.source.family = family.filter(|_| !literal);
         for option in options {
             self.source_option(&mut ready, option);
@@ -270,7 +274,7 @@ impl Converter<'_> {
         self.cert_sets += 1;
         let set = self.cert_sets;
         let value = Value::TrustedCerts(Some(set), path.to_owned());
-        if self.target.version < crate::conf::chrony::Version::new(4, 1) {
+        if self.target.version < Version::new(4, 1) {
             ready.losses.push(format!(
                 "chrony {} has no certificates of one source: ca is left out",
                 self.target.version
@@ -340,6 +344,10 @@ impl Converter<'_> {
                 }
                 "offset" => {
                     ready.source.offset = None;
+                    ready.losses.push(note);
+                }
+                "trust" => {
+                    ready.source.select.trust = false;
                     ready.losses.push(note);
                 }
                 "nts" => {

@@ -2,6 +2,7 @@
 //!
 //! `-c`, `-f`, `-k` name files; [`file_option`] tells the caller before it reads them.
 
+use crate::conf::chrony::Version;
 use crate::conf::convert::Converter;
 use crate::conf::convert::associations::family_of;
 use crate::conf::convert::input::CommandLine;
@@ -19,12 +20,14 @@ pub struct Flag {
 }
 
 /// Options of ntpd that take a value, by letter.
-const VALUED: &str = "cfiIkLlprstuUVv";
+const VALUED: &str = "cDfiIklpPrsStuUvVw";
 
 /// Long options and their letters.
 const LONG: &[(&str, char)] = &[
     ("configfile", 'c'),
     ("driftfile", 'f'),
+    ("dvar", 'V'),
+    ("force_step_once", 'G'),
     ("interface", 'I'),
     ("ipv4", '4'),
     ("ipv6", '6'),
@@ -39,10 +42,14 @@ const LONG: &[(&str, char)] = &[
     ("propagationdelay", 'r'),
     ("quit", 'q'),
     ("saveconfigquit", 'S'),
+    ("set-debug-level", 'D'),
     ("slew", 'x'),
     ("statsdir", 's'),
     ("trustedkey", 't'),
+    ("updateinterval", 'U'),
     ("user", 'u'),
+    ("var", 'v'),
+    ("wait-sync", 'w'),
 ];
 
 /// The options of a command line, in order.
@@ -61,7 +68,7 @@ pub fn flags(words: &[String]) -> Vec<Flag> {
                 .find(|(known, _)| *known == name)
                 .map(|(_, letter)| *letter);
             let value = value.or_else(|| {
-                letter.filter(|letter| VALUED.contains(*letter) || *letter == 'P')?;
+                letter.filter(|letter| VALUED.contains(*letter))?;
                 words.next().cloned()
             });
             found.push(Flag {
@@ -75,7 +82,7 @@ pub fn flags(words: &[String]) -> Vec<Flag> {
         };
         for (at, letter) in letters.char_indices() {
             let rest = letters.get(at + letter.len_utf8()..).unwrap_or("");
-            if VALUED.contains(letter) || letter == 'P' {
+            if VALUED.contains(letter) {
                 let value = if rest.is_empty() {
                     words.next().cloned()
                 } else {
@@ -114,6 +121,10 @@ impl Converter<'_> {
             for flag in flags(&line.words) {
                 self.slew_only |= flag.name == "-x";
                 self.family = family_of(&flag.name).or(self.family);
+                if flag.name == "-t" {
+                    let id: Option<u32> = flag.value.and_then(|value| value.parse().ok());
+                    self.trusted_by_option.extend(id);
+                }
             }
         }
     }
@@ -159,7 +170,7 @@ impl Converter<'_> {
     fn flag(&mut self, flag: &Flag) -> Outcome {
         let value = flag.value.as_deref().unwrap_or("");
         match flag.name.as_str() {
-            "-g" => Outcome::implied("makestep corrects a large first offset"),
+            "-g" | "-G" => Outcome::implied("makestep corrects a large first offset"),
             "-x" => {
                 let mut lines = vec!["leapsecmode slew".to_owned(), "maxslewrate 500".to_owned()];
                 if !self.step_written {
@@ -168,19 +179,7 @@ impl Converter<'_> {
                 }
                 Outcome::changed(lines, "the clock is slewed up to 600 s, as with ntpd -x")
             }
-            "-4" | "-6" => {
-                if self.target.version >= crate::conf::chrony::Version::new(4, 6) {
-                    Outcome::changed(Vec::new(), "every source has the option of its family")
-                } else {
-                    Outcome::changed(
-                        Vec::new(),
-                        &format!(
-                            "start chronyd with {} too (DAEMON_OPTS or OPTIONS)",
-                            flag.name
-                        ),
-                    )
-                }
-            }
+            "-4" | "-6" => self.family_option(&flag.name),
             "-N" | "-P" => {
                 Outcome::changed(vec!["sched_priority 1".to_owned()], "real-time priority")
             }
@@ -194,11 +193,37 @@ impl Converter<'_> {
             "-q" | "-Q" => Outcome::lost(
                 "ntpd set the clock once and ended: chronyd -q does the same, or clockbox sync",
             ),
-            "-I" | "-L" if self.serving.serve => Outcome::lost("see bindaddress and binddevice"),
-            "-t" => {
-                Outcome::lost("name the key in trustedkey: it became a comment in the key file")
+            "-I" if !value.is_empty() => self.interface("listen", value),
+            "-L" if self.serving.serve => {
+                Outcome::lost("chronyd listens on virtual interfaces too: see bindaddress")
             }
+            "-t" => Outcome::changed(Vec::new(), "a trusted key: it is in the key file"),
+            "-n" | "-d" | "-D" => Outcome::dropped("the service decides how the daemon runs"),
+            "-w" => Outcome::dropped("chronyc waitsync waits until the clock is right"),
             _ => Outcome::dropped("has no counterpart"),
+        }
+    }
+}
+
+impl Converter<'_> {
+    /// `-4` or `-6`: an option of every source, or of the new daemon where its version has none.
+    fn family_option(&mut self, name: &str) -> Outcome {
+        if self.target.version >= Version::new(4, 6) {
+            return Outcome::changed(Vec::new(), "every source has the option of its family");
+        }
+        match &self.target.options {
+            Some(place) => {
+                self.daemon_options.push(name.to_owned());
+                let (path, variable) = (&place.path, &place.variable);
+                let text = format!("an option of chronyd too: {variable} in {path}");
+                Outcome::changed(Vec::new(), &text)
+            }
+            None => {
+                let text = format!(
+                    "its service does not tell where options go: start chronyd with {name}, or it uses both families"
+                );
+                Outcome::lost(&text)
+            }
         }
     }
 }
@@ -210,13 +235,16 @@ mod tests {
     #[test]
     fn clustered_long_and_valued_options_are_read() {
         let words: Vec<String> =
-            "-gN -u ntp:ntp -p /run/x.pid --configfile=/etc/o.conf -4 -c/etc/p.conf"
+            "-gN -u ntp:ntp -p /run/x.pid --configfile=/etc/o.conf -4 -L -U 9 -c/etc/p.conf"
                 .split(' ')
                 .map(str::to_owned)
                 .collect();
         let found = flags(&words);
         let names: Vec<&str> = found.iter().map(|flag| flag.name.as_str()).collect();
-        assert_eq!(names, ["-g", "-N", "-u", "-p", "-c", "-4", "-c"]);
+        assert_eq!(
+            names,
+            ["-g", "-N", "-u", "-p", "-c", "-4", "-L", "-U", "-c"]
+        );
         let line = CommandLine {
             path: "f".into(),
             line: 1,

@@ -146,6 +146,15 @@ impl Layout {
     }
 }
 
+/// Where the options of the new daemon's service are set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionsPlace {
+    /// The file.
+    pub path: String,
+    /// The variable in it.
+    pub variable: String,
+}
+
 /// What the result is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -159,6 +168,8 @@ pub struct Target {
     pub right_utc: Option<bool>,
     /// The machine is a guest without an RTC of its own to keep.
     pub no_rtc: bool,
+    /// Where the options of its service are, if its service has them.
+    pub options: Option<OptionsPlace>,
 }
 
 /// What the user decided.

@@ -11,6 +11,7 @@ use crate::conf::keys::Algorithm;
 use crate::conf::keys::Key;
 use crate::conf::keys::Keys;
 use crate::conf::ntp::Body;
+use crate::conf::ntp::Statement;
 use crate::conf::span::Origin;
 
 /// The old key file as read.
@@ -48,17 +49,15 @@ fn stars(line: &str) -> String {
 }
 
 impl Converter<'_> {
-    /// Whether `trustedkey` names a key.
+    /// Whether `trustedkey` or ntpd's `-t` names a key.
     pub(super) fn trusted(&self, id: u32) -> bool {
-        self.input
-            .conf
-            .named("trustedkey")
-            .any(|statement| match &statement.body {
-                Body::KeyRanges(ranges) => ranges
-                    .iter()
-                    .any(|(low, high)| (*low..=*high).contains(&id)),
-                _ => false,
-            })
+        let named = |statement: &Statement| match &statement.body {
+            Body::KeyRanges(ranges) => ranges
+                .iter()
+                .any(|(low, high)| (*low..=*high).contains(&id)),
+            _ => false,
+        };
+        self.trusted_by_option.contains(&id) || self.input.conf.named("trustedkey").any(named)
     }
 
     /// What becomes of the `keys` line.

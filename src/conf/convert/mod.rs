@@ -7,11 +7,13 @@
 pub mod access;
 mod associations;
 pub mod command_line;
+mod constants;
 mod directives;
 mod drift;
 pub mod input;
 mod keyfile;
 pub mod openntpd;
+mod rate;
 pub mod record;
 mod refclocks;
 pub mod restrict;
@@ -26,12 +28,14 @@ use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use crate::conf::address;
+use crate::conf::chrony::gate::Newer;
 use crate::conf::chrony::value::Family;
 use crate::conf::convert::associations::Pools;
 use crate::conf::convert::input::Input;
 use crate::conf::convert::input::Policy;
 use crate::conf::convert::input::Target;
 use crate::conf::convert::keyfile::KeyFile;
+use crate::conf::convert::rate::Rate;
 use crate::conf::convert::record::Outcome;
 use crate::conf::convert::record::Place;
 use crate::conf::convert::record::Record;
@@ -39,6 +43,7 @@ use crate::conf::convert::record::Verdict;
 use crate::conf::convert::restrict::Restrictions;
 use crate::conf::convert::restrict::Serving;
 use crate::conf::convert::text::expressible;
+use crate::conf::convert::text::newer;
 use crate::conf::convert::text::push_comment;
 use crate::conf::diagnostic::Diagnostic;
 use crate::conf::ntp::Body;
@@ -56,6 +61,8 @@ pub struct Conversion {
     pub keys: Option<String>,
     /// The new drift file, if the frequency is known.
     pub drift: Option<String>,
+    /// Options that the new daemon is to be started with, beside those it has.
+    pub daemon_options: Vec<String>,
     /// What became of every line that is not empty, in order.
     pub records: Vec<Record>,
     /// Whether the new daemon serves.
@@ -120,8 +127,9 @@ struct Converter<'a> {
     family: Option<Family>,
     smearing: Option<String>,
     max_clock: Option<u32>,
-    discard_average: Option<i64>,
+    rate: Rate,
     slew_only: bool,
+    trusted_by_option: Vec<u32>,
     statements: Vec<Span>,
 
     // What was written on the way.
@@ -139,6 +147,7 @@ struct Converter<'a> {
     lines: Vec<String>,
     access: Vec<String>,
     extra: Vec<String>,
+    daemon_options: Vec<String>,
     records: Vec<Record>,
     warnings: Vec<String>,
     refusal: Option<String>,
@@ -162,8 +171,9 @@ impl<'a> Converter<'a> {
             family: None,
             smearing: None,
             max_clock: None,
-            discard_average: None,
+            rate: Rate::new(&input.conf),
             slew_only: false,
+            trusted_by_option: Vec::new(),
             statements: input
                 .conf
                 .statements()
@@ -183,6 +193,7 @@ impl<'a> Converter<'a> {
             lines: Vec::new(),
             access: Vec::new(),
             extra: Vec::new(),
+            daemon_options: Vec::new(),
             records: Vec::new(),
             warnings: Vec::new(),
             refusal: None,
@@ -212,13 +223,14 @@ impl<'a> Converter<'a> {
                     });
                 }
                 Item::Refused { span, faults } => {
+                    let commented = !comments.is_empty();
                     self.lines.append(&mut comments);
                     let why = match faults.first() {
                         Some(fault) => said(fault),
                         None => "ntpd does not understand it".to_owned(),
                     };
                     let outcome = Outcome::dropped(&format!("ntpd ignores the line too: {why}"));
-                    self.settle(*span, outcome, None);
+                    self.settle(*span, outcome, None, commented);
                 }
                 Item::Statement(statement) => {
                     let outcome = self.statement(index, statement);
@@ -227,11 +239,12 @@ impl<'a> Converter<'a> {
                         let text = input.conf.map.text(span).trim_end().to_owned();
                         push_comment(&mut comments, &text);
                     }
+                    let commented = !comments.is_empty();
                     match outcome.place {
                         Place::Here => self.lines.append(&mut comments),
                         Place::Access => self.access.append(&mut comments),
                     }
-                    self.settle(statement.span, outcome, Some(statement));
+                    self.settle(statement.span, outcome, Some(statement), commented);
                 }
             }
         }
@@ -252,7 +265,7 @@ impl<'a> Converter<'a> {
             Body::Fudge { .. } => self.fudge(statement),
             Body::Options(options) => self.options(statement, options),
             Body::Filegen { stat, options } => self.filegen(stat, options),
-            Body::Interface { action, target } => self.interface(&action.text, target),
+            Body::Interface { action, target } => self.interface(&action.text, &target.text),
             Body::Include(term) => match statement.faults.first() {
                 Some(fault) => {
                     Outcome::dropped(&format!("{}; ntpd goes on without it", fault.message))
@@ -276,17 +289,42 @@ impl<'a> Converter<'a> {
         outcome
     }
 
-    /// Writes an outcome's lines and its record.
-    fn settle(&mut self, span: Span, mut outcome: Outcome, statement: Option<&Statement>) {
+    /// Writes an outcome's lines and its record. A comment of somebody's stands above the line: where
+    /// no line is written, it says what the comment was about.
+    fn settle(
+        &mut self,
+        span: Span,
+        mut outcome: Outcome,
+        statement: Option<&Statement>,
+        commented: bool,
+    ) {
         // A path with a space, for one, has no form in chrony.conf.
         if let Some(line) = outcome.output.iter().find(|line| !expressible(line)) {
             let shown = address::shown(line);
             outcome = Outcome::lost(&format!("chrony.conf has no way to write {shown}"));
         }
+        let version = self.target.version;
+        let mut newer_words: Vec<Newer> = Vec::new();
+        outcome.output.retain(|line| {
+            let found = newer(line, version);
+            newer_words.extend(found.first().copied());
+            found.is_empty()
+        });
+        for newer in newer_words {
+            let (word, since) = (newer.word, newer.since);
+            outcome = outcome.losing(format!("{word} needs chrony {since}, this is {version}"));
+            if outcome.output.is_empty() {
+                outcome.verdict = Verdict::Dropped;
+            }
+        }
         let text = self.masked(span, statement);
         if outcome.matters && outcome.output.is_empty() {
             let line = format!("# {}: not converted: {text}", self.origin(span));
             push_comment(&mut self.lines, &line);
+        } else if outcome.place == Place::Access {
+            push_comment(&mut self.access, &format!("# was: {text}"));
+        } else if outcome.output.is_empty() && commented {
+            push_comment(&mut self.lines, &format!("# was: {text}"));
         }
         self.lines.extend(outcome.output.iter().cloned());
         let record = Record::new(self.origin(span), text, outcome);

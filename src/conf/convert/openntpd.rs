@@ -247,6 +247,7 @@ impl Writer<'_> {
             conf,
             keys: None,
             drift: drift.content,
+            daemon_options: Vec::new(),
             records: self.records,
             serving: self.serving,
             warnings,
@@ -271,6 +272,7 @@ mod tests {
             leap_list: None,
             right_utc: None,
             no_rtc: false,
+            options: None,
         };
         let drift = Companion {
             path: "ntpd.drift".to_owned(),

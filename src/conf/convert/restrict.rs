@@ -61,7 +61,10 @@ impl Restrictions {
             kod: false,
         };
         for (index, statement) in conf.statements().enumerate() {
-            if let Body::Restrict { target, flags } = &statement.body {
+            // What `delrestrict` takes back stays: older releases of ntpd do not know it.
+            if let Body::Restrict { target, flags } = &statement.body
+                && statement.name != "delrestrict"
+            {
                 let sum = sum(flags);
                 let ntpport = flags.iter().any(|flag| flag.name == "ntpport");
                 let networks = out.networks(index, target, conf.dialect, sum, ntpport, resolved);
@@ -257,12 +260,23 @@ impl Converter<'_> {
         let Body::Restrict { target, flags } = &statement.body else {
             return Outcome::dropped("not a restrict line");
         };
+        if statement.name == "delrestrict" {
+            let why =
+                "rules are taken back in a running ntpd only: remove the line that it is about";
+            return match self.serving.serve {
+                true => Outcome::lost(why),
+                false => Outcome::dropped(why),
+            }
+            .access();
+        }
         let mut outcome = if *target == Target::Source {
             Outcome::implied("allow and deny never affect chrony's own sources")
         } else if self.serving.serve {
             Outcome::changed(Vec::new(), "part of the allow and deny lines at the end")
         } else if self.loopback_only(target) {
             Outcome::implied("this machine itself is always allowed to monitor")
+        } else if let Some(why) = &self.serving.withheld {
+            Outcome::changed(Vec::new(), &format!("nobody is answered: {why}"))
         } else {
             Outcome::changed(
                 Vec::new(),
@@ -363,12 +377,13 @@ impl Converter<'_> {
 
     /// `limited` and `discard` as one global limit.
     fn rate_limit(&mut self) -> Option<String> {
-        if !self.restrictions.limited && self.discard_average.is_none() {
+        if !self.restrictions.limited && !self.rate.set {
             return None;
         }
         let kod = self.restrictions.kod && self.target.version >= Version::new(4, 6);
         let limit = RateLimit {
-            interval: self.discard_average.map(|average| average.clamp(-4, 12)),
+            interval: self.rate.interval,
+            burst: self.rate.burst,
             kod: kod.then_some(2),
             ..RateLimit::default()
         };

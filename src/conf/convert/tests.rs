@@ -22,6 +22,7 @@ pub(super) fn target(version: (u16, u16)) -> Target {
         leap_list: None,
         right_utc: None,
         no_rtc: false,
+        options: None,
     }
 }
 

@@ -1,5 +1,8 @@
 //! The text of the new configuration: lines in their places, comments, sections.
 
+use crate::conf::chrony::Version;
+use crate::conf::chrony::gate::Newer;
+use crate::conf::chrony::gate::newer_than;
 use crate::conf::chrony::load;
 use crate::conf::convert::Converter;
 use crate::conf::diagnostic::Diagnostic;
@@ -34,7 +37,11 @@ impl Converter<'_> {
         ]);
         push(added);
         if !access.is_empty() || !self.access.is_empty() {
-            push(&["".to_owned(), "# Access: who is answered.".to_owned()]);
+            let head = match self.serving.serve {
+                true => "# Access: who is answered.",
+                false => "# Access: nobody is answered, for there is no allow line.",
+            };
+            push(&["".to_owned(), head.to_owned()]);
             push(&self.access);
             push(access);
         }
@@ -52,6 +59,15 @@ impl Converter<'_> {
 pub(super) fn expressible(line: &str) -> bool {
     let one = !line.contains(['\n', '\r']);
     one && (line.starts_with('#') || !load::parse_alone("line", line.as_bytes()).has_errors())
+}
+
+/// The words of a line that a version of chrony does not know.
+pub(super) fn newer(line: &str, version: Version) -> Vec<Newer> {
+    let loaded = load::parse_alone("line", line.as_bytes());
+    let statements = loaded.statements.iter();
+    statements
+        .flat_map(|statement| newer_than(version, statement.name, &statement.value))
+        .collect()
 }
 
 /// A missing include of the distribution's kept lines is not our fault.

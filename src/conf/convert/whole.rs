@@ -11,7 +11,9 @@ use crate::conf::convert::drift;
 use crate::conf::convert::names_to_resolve;
 use crate::conf::convert::record::Outcome;
 use crate::conf::convert::record::Record;
+use crate::conf::convert::text::expressible;
 use crate::conf::convert::text::is_include;
+use crate::conf::convert::text::newer;
 use crate::conf::diagnostic::render_all;
 use crate::conf::ntp::Body;
 use crate::conf::ntp::Opt;
@@ -45,7 +47,6 @@ impl Converter<'_> {
         self.max_clock = last("tos", "maxclock")
             .and_then(|option| option.number())
             .map(whole);
-        self.discard_average = last("discard", "average").and_then(|option| option.int());
         let freq = last("tinker", "freq").and_then(|option| option.number());
         self.drift = drift::convert(self.input.drift.as_ref(), freq);
         self.drift_notes = core::mem::take(&mut self.drift.notes);
@@ -87,7 +88,9 @@ impl Converter<'_> {
         tail.extend(self.variables());
         tail.extend(self.step_tickers());
         let added = self.added();
+        let added = self.known(added);
         let access = self.access_lines();
+        let access = self.known(access);
         let (keys, key_records) = self.convert_keys();
         self.records.append(&mut tail);
         self.records.extend(key_records);
@@ -120,6 +123,7 @@ impl Converter<'_> {
             conf,
             keys,
             drift: self.drift.content,
+            daemon_options: self.daemon_options,
             records: self.records,
             serving: self.serving,
             warnings: self.warnings,
@@ -127,6 +131,28 @@ impl Converter<'_> {
             unresolved: names_to_resolve(self.input),
             refused: self.restrictions.refused(),
         }
+    }
+
+    /// Lines that no line of the input became, without those that the target does not know.
+    fn known(&mut self, lines: Vec<String>) -> Vec<String> {
+        let version = self.target.version;
+        let mut known = Vec::new();
+        for line in lines {
+            match newer(&line, version).first() {
+                Some(newer) => {
+                    let (word, since) = (newer.word, newer.since);
+                    self.warn(&format!(
+                        "{word} needs chrony {since}, this is {version}: {line} is left out"
+                    ));
+                }
+                None if expressible(&line) => known.push(line),
+                None => {
+                    let shown = address::shown(&line);
+                    self.warn(&format!("chrony.conf has no way to write {shown}"));
+                }
+            }
+        }
+        known
     }
 
     /// What ntpd does by itself and chronyd must be told.
@@ -197,11 +223,20 @@ impl Converter<'_> {
         }
         let hosts = self.input.dhcp.join(", ");
         let daemon = self.target.layout.daemon;
+        let used = match self.source_count() {
+            0 => "",
+            _ => " (ntpd used them instead of its own servers; now both are used)",
+        };
+        let given = format!("DHCP gave {hosts}, which the old configuration does not name{used}");
         if known {
-            self.warn(&format!("DHCP gave {hosts}, which the old configuration does not name: {daemon} takes servers of DHCP from its sourcedir"));
+            self.warn(&format!(
+                "{given}: {daemon} takes servers of DHCP from its sourcedir"
+            ));
             return Vec::new();
         }
-        self.warn(&format!("DHCP gave {hosts}, which the old configuration does not name: they are written as server lines, for {daemon} does not ask DHCP here"));
+        self.warn(&format!(
+            "{given}: they are written as server lines, for {daemon} does not ask DHCP here"
+        ));
         let usable = self
             .input
             .dhcp

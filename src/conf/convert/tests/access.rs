@@ -68,6 +68,17 @@ fn a_refused_name_that_is_unknown_closes_the_door() {
 }
 
 #[test]
+fn a_rule_that_is_taken_back_stays() {
+    let text =
+        "restrict 10.0.0.0 mask 255.0.0.0 ignore\ndelrestrict 10.0.0.0 mask 255.0.0.0\nserver a\n";
+    assert_eq!(verdicts(&classic(text)), "cdk");
+    let text = format!("restrict 192.168.0.0 mask 255.255.0.0\n{text}");
+    let done = classic(&text);
+    assert_eq!(verdicts(&done), "ccd!k");
+    assert!(lines(&done).contains(&"deny 10.0.0.0/8".to_owned()));
+}
+
+#[test]
 fn listening_addresses() {
     let serve = "restrict 10.0.0.0 mask 255.0.0.0 nomodify\nrestrict default ignore\nserver a\n";
     let done = classic(&format!(

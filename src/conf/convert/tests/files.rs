@@ -94,7 +94,23 @@ fn comments_travel_along() {
             && at("# about a") < at("# mine")
             && at("# mine") < at("server a")
     );
-    assert!(at("# nobody") > at("# Access") && done.conf.contains("# tail"));
+    assert!(at("# nobody") > at("# Access: nobody is answered,") && done.conf.contains("# tail"));
+    // What a comment was about is said where no line is left.
+    assert!(done.conf.contains("\n# nobody\n# was: restrict default\n"));
+    let done = classic(
+        "# the log\nlogfile /x\nlogconfig =all\nserver a\nrestrict 10.0.0.0 mask 255.0.0.0\n",
+    );
+    assert!(
+        done.conf
+            .contains("\n# the log\n# was: logfile /x\nserver a\n"),
+        "{}",
+        done.conf
+    );
+    assert!(
+        done.conf.contains(
+            "\n# Access: who is answered.\n# was: restrict 10.0.0.0 mask 255.0.0.0\nallow "
+        )
+    );
     let long = format!("# {}\nserver a\n", "x".repeat(5000));
     assert!(classic(&long).conf.lines().all(|line| line.len() < 2047));
 }

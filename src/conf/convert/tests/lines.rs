@@ -74,7 +74,17 @@ fn associations() {
                 ],
             ),
             ("extra port 1123", "d", &[]),
-            ("limit average 3", "c", &[]),
+            ("limit average 3", "c", &["ratelimit interval -2 burst 20"]),
+            (
+                "limit burst 5 kod 1",
+                "c",
+                &["ratelimit interval 0 burst 5"],
+            ),
+            (
+                "restrict default limited",
+                "c",
+                &["ratelimit interval 0 burst 20"],
+            ),
         ],
     );
 }
@@ -158,6 +168,16 @@ fn reference_clocks() {
             ),
             ("server 127.127.22.1", "c", &["refclock PPS /dev/pps1"]),
             (
+                "server 127.127.22.1\ndevice 127.127.22.1 ppsdata /dev/gpspps3",
+                "cc",
+                &["refclock PPS /dev/gpspps3"],
+            ),
+            (
+                "server 127.127.20.0\ndevice 127.127.20.0 timedata /dev/ttyS3",
+                "d!d!",
+                &[],
+            ),
+            (
                 "server 127.127.46.0\nfudge 127.127.46.0 time2 0.3",
                 "cc",
                 &["refclock SHM 0 offset 0.3"],
@@ -190,7 +210,14 @@ fn reference_clocks() {
     let done = later("server 127.127.1.0\nserver a\n");
     assert!(lines(&done).contains(&"local stratum 6 waitunsynced 300".to_owned()));
     assert!(done.conf.contains("local stratum 6"));
-    // Nothing but a pulse, or nothing at all, is no source of time.
+    let done = classic("server a\nserver 127.127.20.0\ndevice 127.127.20.0 timedata /dev/ttyS3\n");
+    assert!(
+        done.conf.contains("let gpsd read /dev/ttyS3 and"),
+        "{}",
+        done.conf
+    );
+    // Nothing but a pulse, or broadcasts, or nothing at all, is no source of time.
+    assert!(classic("broadcastclient\n").refusal.is_some());
     assert!(classic("server 127.127.22.0\n").refusal.is_some());
     assert!(classic("restrict default\n").refusal.is_some());
 }
@@ -226,11 +253,7 @@ fn everything_else() {
                 "c",
                 &["ratelimit interval 5"],
             ),
-            (
-                "mru maxmem 1024 maxdepth 10",
-                "c",
-                &["clientloglimit 1048576", "clientloglimit 1280"],
-            ),
+            ("mru maxmem 1024 maxdepth 10", "c", &["clientloglimit 1280"]),
             ("rlimit memlock 32 stacksize 50", "c", &["lock_all"]),
             ("rlimit memlock -1", "k", &[]),
             (
@@ -255,6 +278,7 @@ fn everything_else() {
                 &[],
             ),
             ("leapfile \"/var/db/l\"", "c", &["leapsectz right/UTC"]),
+            ("leapfile /l ignorehash", "c", &["leapsectz right/UTC"]),
             ("leapsmearinterval 86400", "d!", &[]),
             ("interface listen eth0", "d", &[]),
             ("interface ignore wildcard", "k", &[]),

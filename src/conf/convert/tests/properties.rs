@@ -1,6 +1,7 @@
 //! Properties over generated configurations.
 
 use super::*;
+use crate::conf::chrony::gate;
 
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(500))]
@@ -103,11 +104,17 @@ proptest::proptest! {
     fn any_text_converts_to_what_parses_with_every_line_accounted_for(text in scrap(), sec in proptest::prelude::any::<bool>(), serve in proptest::prelude::any::<Option<bool>>()) {
         let dialect = if sec { Dialect::Ntpsec } else { Dialect::Classic };
         let policy = Policy { serve, remote_monitoring: sec, ntpd_like: !sec };
-        for version in [(3, 4), (4, 3), (4, 8)] {
+        for version in [(2, 1), (3, 4), (4, 3), (4, 8)] {
             let full = input(&text, dialect);
             let done = convert(&full, &target(version), policy);
             let bug = done.refusal.as_ref().filter(|why| why.contains("bug"));
             proptest::prop_assert_eq!(bug, None, "{:?}\n{}", text, done.conf);
+            // Nothing is written that this version does not know.
+            let (major, minor) = version;
+            for statement in &load::parse_alone("f", done.conf.as_bytes()).statements {
+                let newer = gate::newer_than(Version::new(major, minor), statement.name, &statement.value);
+                proptest::prop_assert!(newer.is_empty(), "{:?} for {:?}\n{}", newer, version, done.conf);
+            }
             // Every line that is not blank has one record, and there are no others.
             let lines = (1..).zip(full.conf.map.files()[0].text.lines());
             let lines: Vec<usize> = lines.filter(|(_, line)| !blank(line)).map(|(number, _)| number).collect();

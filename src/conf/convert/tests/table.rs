@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::conf::convert::input::CommandLine;
+use crate::conf::convert::input::Companion;
+use crate::conf::convert::input::OptionsPlace;
 
 #[test]
 fn lexing() {
@@ -243,8 +245,13 @@ fn options_of_the_command_line() {
         ("-i /chroot", "d", &[]),
         ("-p /run/x", "d", &[]),
         ("-q", "d!", &[]),
-        ("-t 3", "d!", &[]),
+        ("-t 3", "c", &[]),
         ("-I eth0", "d", &[]),
+        ("-L", "d", &[]),
+        ("-U 10", "d", &[]),
+        ("-w 5", "d", &[]),
+        ("-n", "d", &[]),
+        ("-G", "k", &[]),
         ("-4", "c", &[]),
         (
             "--slew",
@@ -270,6 +277,94 @@ fn options_of_the_command_line() {
             done.records[1]
         );
     }
+}
+
+fn with_options(text: &str, words: &[&str], target: &Target) -> Conversion {
+    let mut full = input(text, Dialect::Classic);
+    full.command_lines.push(CommandLine {
+        path: "o".to_owned(),
+        line: 1,
+        text: words.join(" "),
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+    });
+    convert(&full, target, Policy::default())
+}
+
+#[test]
+fn options_of_the_command_line_that_need_more_than_a_word() {
+    let mut old = target((4, 3));
+    let done = with_options("server a\n", &["-6"], &old);
+    assert_eq!(
+        (lines(&done), verdicts(&done)),
+        (vec!["server a".to_owned()], "kd!".to_owned())
+    );
+    assert!(done.daemon_options.is_empty());
+    old.options = Some(OptionsPlace {
+        path: "/etc/default/chrony".to_owned(),
+        variable: "DAEMON_OPTS".to_owned(),
+    });
+    let done = with_options("server a\n", &["-6"], &old);
+    assert_eq!(
+        (verdicts(&done).as_str(), done.daemon_options),
+        ("kc", vec!["-6".to_owned()])
+    );
+    assert!(
+        done.records[1]
+            .reason
+            .contains("DAEMON_OPTS in /etc/default/chrony")
+    );
+
+    let serve = "server a\nrestrict default ignore\nrestrict 10.0.0.0 mask 255.0.0.0 nomodify\n";
+    let done = with_options(serve, &["-I", "10.0.0.1", "-I", "eth1"], &old);
+    let got = lines(&done);
+    for line in ["bindaddress 10.0.0.1", "binddevice eth1"] {
+        assert!(got.contains(&line.to_owned()), "{line} in {got:?}");
+    }
+    assert_eq!(verdicts(&with_options(serve, &["-L"], &old)), "kccd!");
+
+    let mut full = input("server a key 9\nkeys /k\n", Dialect::Classic);
+    full.keys = Some(Companion {
+        path: "/k".to_owned(),
+        content: Ok(b"9 M tock\n".to_vec()),
+    });
+    full.command_lines = vec![CommandLine {
+        path: "o".to_owned(),
+        line: 1,
+        text: "-t 9".to_owned(),
+        words: vec!["-t9".to_owned()],
+    }];
+    let done = convert(&full, &old, Policy::default());
+    assert!(done.keys.unwrap().contains("\n9 MD5 ASCII:tock\n"));
+}
+
+/// RHEL 6 has chrony 2.1.
+#[test]
+fn an_old_chrony_gets_nothing_that_it_does_not_know() {
+    let done = convert(
+        &input(
+            "server a true xleave burst\ntos orphan 5 maxdist 2\nrestrict default limited\nntpsigndsocket /s\n",
+            Dialect::Classic,
+        ),
+        &target((2, 1)),
+        Policy::default(),
+    );
+    assert_eq!(
+        lines(&done),
+        [
+            "server a",
+            "local stratum 5",
+            "allow 0.0.0.0/0",
+            "allow ::/0"
+        ]
+    );
+    assert_eq!(verdicts(&done), "c!c!cd!");
+    assert!(
+        done.warnings
+            .iter()
+            .any(|warning| warning.starts_with("ratelimit needs chrony 2.3")),
+        "{:?}",
+        done.warnings
+    );
 }
 
 #[test]
