@@ -289,7 +289,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l no-se
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l remote-monitoring -d 'Open the command port to those who could query ntpd'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l ntpd-like -d 'Control the clock as ntpd does: slow corrections, steps at any time'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l install -d 'Install the new daemon if it is missing: chrony\'s package, or this program'
-complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l rollback -d 'Undo the migration: files, services, package'
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l rollback -d 'Undo the migration: files, services, the old daemon\'s package'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l dry-run -d 'Say what would be done, and do nothing'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l diff -d 'Show the changes of files as unified diffs'
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l accept-losses -d 'Go on although something that matters is lost'

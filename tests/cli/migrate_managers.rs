@@ -101,7 +101,7 @@ case " $* " in
     *" -Q ntp "*) [ -x /usr/sbin/ntpd ] && echo ntp 4.2.8 && exit ;;
     *" -e -v ntp "*) [ -x /usr/sbin/ntpd ] && echo ntp-4.2.8 && exit ;;
     *" -e -v "* | *" -Q "*) exit 1 ;;
-    *" download "*) echo package >"${*##* }_all.deb"; exit 0 ;;
+    *" download "*) for last; do :; done; echo package >"${last%%=*}_all.deb"; exit 0 ;;
     *" chrony "*)
         echo "from the mirror"
         [ ! -e /broken ] || { echo "no such mirror" >&2; exit 3; }
@@ -361,7 +361,7 @@ fn whole(init: Init, manager: &str, install: &str, by_hand: &str, switched: &[&s
     );
 
     let script = format!(
-        "{MIGRATE} m --install --wait 20; for s in ntpd chronyd; do /etc/init.d/$s status && echo $s runs; done; \
+        "{MIGRATE} m --install --wait 20; ls /var/lib/clockbox/migrate-ntpd/packages; for s in ntpd chronyd; do /etc/init.d/$s status && echo $s runs; done; \
          m; cp -r /etc /tmp/after; m --rollback; for s in ntpd chronyd; do /etc/init.d/$s status && echo $s runs; done; m --rollback"
     );
     let said = machine.run(&script).unwrap_or_default();
@@ -398,8 +398,30 @@ fn whole(init: Init, manager: &str, install: &str, by_hand: &str, switched: &[&s
         after.contains("server 127.0.0.5 iburst minpoll 3\n") && after.contains("driftfile"),
         "{after}"
     );
-    // What the package brought stays, switched off; all else is as it was.
-    let new = differences(&before, &machine.state());
+    what_stays(&machine, &before, &said, manager);
+}
+
+/// After the way back: no copies, what the package brought, and a word about it.
+fn what_stays(machine: &Machine, before: &str, said: &str, manager: &str) {
+    // A copy of what installing may remove is kept until it is not needed any more.
+    let kept = manager == "apt-get";
+    assert_eq!(said.contains("ntp_all.deb"), kept, "{said}");
+    let packages = machine
+        .root()
+        .join("var/lib/clockbox/migrate-ntpd/packages");
+    assert_eq!(fs::read_dir(packages).unwrap().count(), 0);
+    // What the package brought stays, switched off, and that is said; all else is as it was.
+    let (_, json) = result(said, 2);
+    let left = &json["findings"][0];
+    assert!(
+        left["text"]
+            .as_str()
+            .unwrap()
+            .contains("chrony stays installed"),
+        "{json}"
+    );
+    assert!(left["next"].as_str().unwrap().contains(" chrony"), "{json}");
+    let new = differences(before, &machine.state());
     for line in &new {
         let brought = [
             "/usr/sbin/chronyd",
@@ -510,6 +532,30 @@ fn a_package_manager_that_fails_leaves_everything_as_it_was() {
         "{said}"
     );
     assert_eq!(machine.state(), before);
+}
+
+#[test]
+fn a_stranger_on_the_ntp_port_is_named_and_everything_put_back() {
+    let Some(machine) = Machine::new(Init::OpenRc, "apk") else {
+        return;
+    };
+    // The chronyd that this one follows has the port for IPv6.
+    let old = machine.read("etc/ntp.conf") + "restrict 192.0.2.0 mask 255.255.255.0 nomodify\n";
+    machine.put("etc/ntp.conf", &old);
+    let said = machine
+        .run(&format!(
+            "{MIGRATE} m --install --wait 20; m --rollback; \
+             m --install --no-serve --wait 20; /etc/init.d/chronyd status && echo chronyd runs"
+        ))
+        .unwrap_or_default();
+    let (status, json) = result(&said, 0);
+    assert_eq!((status, &json["result"]), (69, &"undone".into()), "{said}");
+    let findings = json["findings"].to_string();
+    assert!(findings.contains("chronyd (process "), "{findings}");
+    assert!(findings.contains("UDP port 123 on ::,"), "{findings}");
+    let (status, _) = result(&said, 2);
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("chronyd runs"), "{said}");
 }
 
 #[test]

@@ -416,7 +416,7 @@ fn an_image_that_does_not_serve_gets_the_following_unit_of_clockbox() {
     let unit = "etc/systemd/system/clockbox.service";
     assert!(after[unit].contains("ExecStart=/usr/sbin/clockbox sync --daemon\n"));
     assert!(!after.contains_key("usr/local/sbin/clockbox"));
-    assert!(!after["etc/clockbox/clockbox.conf"].contains("allow"));
+    assert!(!after["etc/clockbox/clockbox.conf"].contains("\nallow"));
     assert_eq!(
         run(&["migrate-ntpd", "--root", root, "--rollback"]).status,
         0

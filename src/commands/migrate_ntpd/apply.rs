@@ -8,6 +8,7 @@ use super::journal::Turn;
 use super::own;
 use super::plan;
 use super::plan::Plan;
+use super::port;
 use super::present;
 use super::services::Services;
 use super::target::To;
@@ -18,6 +19,8 @@ use crate::commands::Context;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::finding::Finding;
+use crate::report::migrate_ntpd::FileAction;
+use crate::report::migrate_ntpd::FileChange;
 use crate::report::migrate_ntpd::MigrateReport;
 use crate::report::migrate_ntpd::Result as Outcome;
 use crate::sys;
@@ -110,11 +113,7 @@ pub(super) fn apply(
     let mut journal = begin(args, tree, &plan, &services)?;
     journal::save(tree, &journal)?;
     report.journal = Some(format!("{}/journal.json", journal::DIR));
-    for file in &mut report.files {
-        let place = tree.leads_to(&file.path)?;
-        let saved = journal.files.iter().find(|saved| saved.path == place);
-        file.backup = saved.and_then(journal::backup);
-    }
+    name_files(tree, &journal, &plan, &mut report)?;
     let planned = plan.target.clone();
     let result = steps(args, tree, plan, &services, &mut journal, turn, context);
     context.progress_done();
@@ -125,6 +124,7 @@ pub(super) fn apply(
             }
             journal.state = State::Done;
             journal::save(tree, &journal)?;
+            name_files(tree, &journal, &plan, &mut report)?;
             report.result = Outcome::Migrated;
             if let Some(error_s) = error_s {
                 let bound = crate::report::format::seconds(error_s);
@@ -138,6 +138,7 @@ pub(super) fn apply(
                     .findings
                     .push(Finding::warning(text).next("restart this machine or container"));
             }
+            report.findings.extend(gone(tree, &journal, turn));
             let command = if tree.is_live() {
                 "clockbox migrate-ntpd --rollback".to_owned()
             } else {
@@ -164,6 +165,7 @@ pub(super) fn apply(
                     .findings
                     .push(Finding::error(text).next("clockbox migrate-ntpd --rollback"));
             }
+            report.findings.extend(undo::left(tree, &journal));
             report.result = Outcome::Undone;
             report.changes = !undone.failed.is_empty();
             report.files = undone.files;
@@ -172,6 +174,58 @@ pub(super) fn apply(
             Ok(report)
         }
     }
+}
+
+/// Has every file of the plan in the report, with its backup: a package that was installed may have
+/// brought some.
+fn name_files(
+    tree: &Tree,
+    journal: &Journal,
+    plan: &Plan,
+    report: &mut MigrateReport,
+) -> Result<(), Failure> {
+    for file in &plan.files {
+        let place = tree.leads_to(&file.path)?;
+        let saved = journal.files.iter().find(|saved| saved.path == place);
+        let backup = saved.and_then(journal::backup);
+        match report
+            .files
+            .iter_mut()
+            .find(|known| known.path == file.path)
+        {
+            Some(known) => {
+                if backup.is_some() && known.action == FileAction::Create {
+                    known.action = FileAction::Replace;
+                }
+                known.backup = backup;
+            }
+            None => report.files.push(FileChange {
+                path: file.path.clone(),
+                action: match backup {
+                    Some(_) => FileAction::Replace,
+                    None => FileAction::Create,
+                },
+                backup,
+                diff: None,
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// Packages that installing the new daemon removed and of which there is no copy.
+fn gone(tree: &Tree, journal: &Journal, turn: &Turn) -> Vec<Finding> {
+    let Some(manager) = Manager::find().filter(|_| tree.is_live()) else {
+        return Vec::new();
+    };
+    let lost = journal.packages.iter().filter(|(package, _)| {
+        manager.version(package).is_none() && manager.kept(package, &turn.packages).is_none()
+    });
+    lost.map(|(package, version)| {
+        let text = format!("No copy of the removed package {package} {version} could be kept: putting it back needs a repository that has it");
+        Finding::warning(text).next(format!("apt-cache policy {package}"))
+    })
+    .collect()
 }
 
 /// The journal of everything that will be touched.
@@ -312,6 +366,10 @@ fn steps(
     }
     if services.active(name) {
         services.stop(name)?;
+    }
+    // clockbox's own daemon may have the port from a socket unit, and says itself who holds it.
+    if args.to == To::Chrony && plan.conversion.serving.serve {
+        port::free()?;
     }
     services.start(name)?;
     if args.wait == 0 {

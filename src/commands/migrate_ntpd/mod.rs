@@ -11,6 +11,7 @@ mod offline;
 mod options;
 mod own;
 mod plan;
+mod port;
 mod present;
 mod services;
 mod target;
@@ -83,7 +84,7 @@ pub struct Args {
     /// Seconds to wait until the new daemon has selected a source; 0 does not wait
     #[arg(long, value_name = "S", default_value_t = 60)]
     wait: u32,
-    /// Undo the migration: files, services, package
+    /// Undo the migration: files, services, the old daemon's package
     #[arg(long, conflicts_with_all = ["from", "install", "accept_losses"])]
     rollback: bool,
     /// Say what would be done, and do nothing
@@ -224,6 +225,16 @@ impl Command for Args {
                  command port is opened to others only with --remote-monitoring.",
             ),
             (
+                "WHAT NO LINE SAYS",
+                "Some habits of ntpd have no line. It steps the clock whenever that stays 128 ms \
+                 off; chronyd steps in its first three updates only (makestep 1 3). It ends when \
+                 the clock is 1000 s off; chronyd goes on. It marks its packets for a better \
+                 treatment (DSCP 46); chronyd does not. --ntpd-like writes these as lines (makestep \
+                 0.128 -1, maxchange 1000 1 1, dscp 46), and the slow control of frequency too. \
+                 ntpq, ntpdc and monitoring that uses them get no answer any more: chronyc tracking \
+                 and chronyc sources take their place, or clockbox sources, whatever daemon runs.",
+            ),
+            (
                 "TARGETS",
                 "chrony: the result is read by chronyd -p, and holds no word that the installed \
                  version does not know. clockbox: the same configuration in /etc/clockbox, read by \
@@ -236,10 +247,12 @@ impl Command for Args {
             (
                 "IF IT FAILS",
                 "Everything is written down before the first change. If a step fails, or no source \
-                 is selected within --wait seconds, files, services and packages are put back. A \
-                 run that was killed is undone by the next one. One run changes a machine at a \
-                 time: another waits up to ten minutes for it, and for the package manager of one \
-                 that was killed.",
+                 is selected within --wait seconds, files, services and the old daemon's package are \
+                 put back. A package that was installed for the new daemon stays, its service off, \
+                 unless the old one displaces it; the report says so, and how to remove it. A run \
+                 that was killed is undone by the next one. One run changes a machine at a time: \
+                 another waits up to ten minutes for it, and for the package manager of one that \
+                 was killed.",
             ),
         ],
         statuses: &[
@@ -316,6 +329,8 @@ fn refused(conversion: &Conversion, path: &str) -> Result<Option<Finding>, Failu
     }
     let hint = if why.contains("disable ntp") {
         "a server that leaves the clock alone is chronyd -x, or clockbox serve --no-clock-control"
+    } else if conversion.conf.contains("\n#refclock SHM ") {
+        "have gpsd read the receiver and name its shared memory in ntp.conf: server 127.127.28.0; or name servers: server HOST iburst"
     } else {
         "name servers first: server HOST iburst"
     };

@@ -9,9 +9,11 @@ use super::journal::State;
 use super::journal::Turn;
 use super::journal::Was;
 use super::services::Services;
+use super::target;
 use super::tree::Tree;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::report::finding::Finding;
 use crate::report::migrate_ntpd::FileAction;
 use crate::report::migrate_ntpd::FileChange;
 use crate::report::migrate_ntpd::ServiceChange;
@@ -109,6 +111,7 @@ pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone
         }
     }
     let state = if done.failed.is_empty() {
+        discard(journal, turn);
         State::RolledBack
     } else {
         State::Started
@@ -119,6 +122,40 @@ pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone
     };
     journal::save(tree, &journal)?;
     Ok(done)
+}
+
+/// Removes the copies of packages that are installed again.
+fn discard(journal: &Journal, turn: &Turn) {
+    let Some(manager) = package::Manager::find() else {
+        return;
+    };
+    for (package, _) in &journal.packages {
+        while manager.version(package).is_some()
+            && let Some(file) = manager.kept(package, &turn.packages)
+            && sys::owner::remove(&file).is_ok()
+        {}
+    }
+}
+
+/// What an undo leaves of the package that was installed for the new daemon.
+pub(super) fn left(tree: &Tree, journal: &Journal) -> Option<Finding> {
+    let package = journal.installed.as_ref()?;
+    let manager = package::Manager::find();
+    let (text, command) = if target::is_installed(tree) {
+        let text = format!("The package {package} stays installed, its service as it was");
+        (text, manager.map(|manager| manager.removal(package)))
+    } else if tree.has("/etc/chrony/chrony.conf") && manager == Some(package::Manager::Apt) {
+        let text =
+            format!("The package {package} is gone again; its configuration stays in /etc/chrony");
+        (text, Some(format!("apt-get purge -y {package}")))
+    } else {
+        return None;
+    };
+    let finding = Finding::info(text);
+    Some(match command {
+        Some(command) => finding.next(format!("if it is not wanted: {command}")),
+        None => finding,
+    })
 }
 
 /// Has the new service as it was, as far as that is less than it is now.

@@ -49,6 +49,10 @@ fn associations() {
             ("pool -6 a", "k", &["pool a ipv6"]),
         ],
     );
+}
+
+#[test]
+fn associations_of_ntpsec() {
     check(
         ntpsec,
         &[
@@ -191,6 +195,10 @@ fn reference_clocks() {
             ("fudge 127.127.28.5 time1 1", "d", &[]),
         ],
     );
+}
+
+#[test]
+fn reference_clocks_of_ntpsec_recipes_and_what_tells_no_time() {
     check(
         ntpsec,
         &[
