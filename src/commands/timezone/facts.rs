@@ -2,6 +2,8 @@
 
 use crate::conf::tzif;
 use crate::conf::tzif::Zone;
+use crate::conf::zone::built_in;
+use crate::conf::zone::built_in::BuiltIn;
 use crate::conf::zone::name;
 use crate::conf::zone::suggest;
 use crate::conf::zone::table;
@@ -9,9 +11,6 @@ use crate::conf::zone::table::Source;
 use crate::report::timezone::Change;
 use crate::report::timezone::Local;
 use crate::sys::zoneinfo::Database;
-
-/// The version of the zones that are built in.
-pub(super) const BUILT_IN: &str = chrono_tz::IANA_TZDB_VERSION;
 
 /// The local time at that Unix second.
 pub(super) fn local(zone: &Zone, unix: i64) -> Local {
@@ -66,19 +65,10 @@ pub(super) fn rows(database: &Database) -> Vec<table::Row> {
     rows
 }
 
-/// True when it is a zone's name by the built-in list.
-pub(super) fn is_built_in(zone: &str) -> bool {
-    zone.parse::<chrono_tz::Tz>().is_ok()
-}
-
 /// Every name that is known: the database's and the built-in ones.
 pub(super) fn known(database: &Database) -> Vec<String> {
     let mut names = database.names();
-    names.extend(
-        chrono_tz::TZ_VARIANTS
-            .iter()
-            .map(|zone| zone.name().to_owned()),
-    );
+    names.extend(built_in::all().map(|zone| zone.name.to_owned()));
     names.sort();
     names.dedup();
     names
@@ -141,18 +131,12 @@ pub(super) fn hint(database: &Database, word: &str, root: &str, unix: i64) -> St
 }
 
 /// The built-in zone's local time, for a machine without a database.
-pub(super) fn built_in_local(zone: chrono_tz::Tz, unix: i64) -> Option<Local> {
-    use chrono::Offset as _;
-    use chrono_tz::OffsetComponents as _;
-    use chrono_tz::OffsetName as _;
-    let time = chrono::DateTime::from_timestamp(unix, 0)?.with_timezone(&zone);
-    let offset = time.offset();
-    let dst = offset.dst_offset() != chrono::TimeDelta::zero();
-    let seconds = offset.fix().local_minus_utc();
+pub(super) fn built_in_local(zone: &BuiltIn, unix: i64) -> Option<Local> {
+    let local = zone.at(unix)?;
     Some(Local::new(
         unix,
-        seconds,
-        offset.abbreviation().unwrap_or_default(),
-        dst,
+        local.offset_s,
+        &local.abbreviation,
+        local.dst,
     ))
 }

@@ -12,6 +12,7 @@ use super::text::Text;
 use crate::conf::tzif;
 use crate::conf::tzif::Zone;
 use crate::conf::zone::assignment;
+use crate::conf::zone::built_in;
 use crate::conf::zone::name;
 use crate::conf::zone::os::Family;
 use crate::report::finding::Finding;
@@ -65,7 +66,7 @@ impl<'a> Findings<'a> {
                 let known = self.machine.database.read(linked, tzif::LIMIT).is_ok();
                 let (why, next) = if known {
                     ("a place that is not there", self.set(linked))
-                } else if facts::is_built_in(linked) {
+                } else if built_in::is_known(linked) {
                     (
                         "a zone that the database here does not have",
                         install.to_owned(),
@@ -73,7 +74,7 @@ impl<'a> Findings<'a> {
                 } else {
                     // Another place may say what was meant.
                     let says = self.machine.texts.iter().filter_map(Text::says);
-                    let other = says.into_iter().find(|zone| facts::is_built_in(zone));
+                    let other = says.into_iter().find(|zone| built_in::is_known(zone));
                     let next = match other {
                         Some(zone) => self.set(&zone),
                         None => facts::hint(&self.machine.database, linked, &self.root, now),
@@ -178,7 +179,7 @@ impl<'a> Findings<'a> {
             self.all.push(Finding::info(same).next(self.set(used)));
             return;
         }
-        let strange = if other.is_none() && !facts::is_built_in(&said) && text.form != Form::Rule {
+        let strange = if other.is_none() && !built_in::is_known(&said) && text.form != Form::Rule {
             " (which is no zone)"
         } else {
             ""
@@ -222,7 +223,8 @@ impl<'a> Findings<'a> {
                 "{name} is {}: names of this kind have the sign reversed, as POSIX has it",
                 offset(seconds)
             );
-            self.all.push(Finding::info(text));
+            let next = format!("a place's own zone: clockbox timezone list{}", self.root);
+            self.all.push(Finding::info(text).next(next));
         }
         let leap = zone.map_or(0, |zone| zone.leap_correction_s(now));
         if leap != 0 {

@@ -7,6 +7,8 @@ use crate::commands::Context;
 use crate::commands::page::ManPage;
 use crate::conf::tzif;
 use crate::conf::tzif::Zone;
+use crate::conf::zone::built_in;
+use crate::conf::zone::built_in::BuiltIn;
 use crate::conf::zone::name;
 use crate::conf::zone::table;
 use crate::conf::zone::table::Row;
@@ -67,9 +69,9 @@ impl Command for Args {
             };
             findings.push(Finding::info(format!(
                 "{place} has no zone database: these are the zones built into clockbox ({})",
-                facts::BUILT_IN
+                built_in::version()
             )));
-            built_in(&filter, now)
+            from_table(&filter, now)
         };
         if zones.is_empty() {
             let pattern = self.pattern.as_deref().unwrap_or_default();
@@ -97,7 +99,7 @@ impl Command for Args {
                 database
                     .directory()
                     .is_none()
-                    .then(|| facts::BUILT_IN.to_owned())
+                    .then(|| built_in::version().to_owned())
             }),
             findings,
         })
@@ -171,16 +173,16 @@ fn from_database(database: &Database, filter: &Filter, rows: &[Row], now: i64) -
     database.names().into_iter().filter_map(one).collect()
 }
 
-fn built_in(filter: &Filter, now: i64) -> Vec<Listed> {
-    let one = |zone: &chrono_tz::Tz| {
-        let local = facts::built_in_local(*zone, now)?;
-        let wanted = filter.wants(zone.name(), &[]) && filter.wants_offset(&local);
+fn from_table(filter: &Filter, now: i64) -> Vec<Listed> {
+    let one = |zone: BuiltIn| {
+        let local = facts::built_in_local(&zone, now)?;
+        let wanted = filter.wants(zone.name, &[]) && filter.wants_offset(&local);
         wanted.then(|| Listed {
-            zone: zone.name().to_owned(),
+            zone: zone.name.to_owned(),
             alias_of: None,
             countries: Vec::new(),
             now: local,
         })
     };
-    chrono_tz::TZ_VARIANTS.iter().filter_map(one).collect()
+    built_in::all().filter_map(one).collect()
 }

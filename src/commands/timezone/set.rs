@@ -14,6 +14,7 @@ use crate::commands::page::ManPage;
 use crate::conf::tzif;
 use crate::conf::tzif::Zone;
 use crate::conf::zone::adjtime;
+use crate::conf::zone::built_in;
 use crate::conf::zone::name;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
@@ -147,7 +148,7 @@ fn wanted<'a>(machine: &Machine, zone: &'a str, now: i64) -> Result<Wanted<'a>, 
     name::never_set(zone).map_or(Ok(()), |why| Err(unknown(why)))?;
     let found = match database.read(zone, tzif::LIMIT) {
         Ok(found) => found,
-        Err(e) if facts::is_built_in(zone) || !(e.is_missing() || is_directory(&e)) => {
+        Err(e) if built_in::is_known(zone) || !(e.is_missing() || is_directory(&e)) => {
             let utc = matches!(zone, "UTC" | "Etc/UTC");
             if utc && e.is_missing() {
                 return Ok(Wanted {
@@ -165,7 +166,7 @@ fn wanted<'a>(machine: &Machine, zone: &'a str, now: i64) -> Result<Wanted<'a>, 
             found: Some((found, parsed)),
         }),
         // A table beside the zones, such as zone.tab.
-        Err(tzif::TzifError::Magic) if !facts::is_built_in(zone) => {
+        Err(tzif::TzifError::Magic) if !built_in::is_known(zone) => {
             Err(unknown("there is no such zone"))
         }
         Err(why) => {

@@ -3,6 +3,7 @@
 
 pub mod adjtime;
 pub mod assignment;
+pub mod built_in;
 pub mod name;
 pub mod os;
 pub mod suggest;

@@ -94,9 +94,8 @@ mod tests {
     use super::*;
 
     fn near(word: &str) -> Vec<String> {
-        let known: Vec<String> = chrono_tz::TZ_VARIANTS
-            .iter()
-            .map(|zone| zone.name().to_owned())
+        let known: Vec<String> = crate::conf::zone::built_in::all()
+            .map(|zone| zone.name.to_owned())
             .collect();
         let rows = [
             Row {
