@@ -2,6 +2,8 @@
 //! status. What a command does stands in `commands`.
 #![forbid(unsafe_code)]
 
+mod deferred;
+
 use crate::commands::Command;
 use crate::commands::Context;
 use crate::commands::Output;
@@ -21,6 +23,7 @@ use crate::report::Page;
 use crate::sys;
 use clap::CommandFactory;
 use clap::FromArgMatches;
+use deferred::Deferred;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -85,14 +88,25 @@ enum When {
 /// The table of commands. A new one gets an arm here, an arm in `run` and a line in `leaves`.
 #[derive(Debug, clap::Subcommand)]
 enum Applet {
-    Sync(sync::Args),
-    Serve(serve::Args),
-    Timezone(timezone::Args),
-    CheckPort(check_port::Args),
-    Sources(sources::Args),
-    Status(status::Args),
-    Links(links::Args),
-    MigrateNtpd(migrate_ntpd::Args),
+    /// Measure several servers at once, let them vote, set the clock, and say how sure it is
+    Sync(Deferred<sync::Args>),
+    /// Answer clients with this machine's time, and keep that right meanwhile
+    Serve(Deferred<serve::Args>),
+    /// Set, show or list time zones (alone: show)
+    Timezone(Deferred<timezone::Args>),
+    // As an attribute: a comment here would take its longer description away.
+    #[command(
+        about = "Say who holds UDP 123 here and whether packets may pass, or ask hosts and say why no answer comes"
+    )]
+    CheckPort(Deferred<check_port::Args>),
+    /// Show the time sources of this machine, whatever daemon runs, and say what is wrong with them
+    Sources(Deferred<sources::Args>),
+    /// Say whether this machine's time is right, and if not, why and what to type
+    Status(Deferred<status::Args>),
+    /// Make the links by which clockbox also answers (clockbox-sync, check-port and others)
+    Links(Deferred<links::Args>),
+    /// Move from ntpd to chrony or to clockbox's own daemon, without losing a line
+    MigrateNtpd(Deferred<migrate_ntpd::Args>),
 }
 
 /// Every command that prints a report, for man pages and schemas.
@@ -117,7 +131,7 @@ pub fn leaves() -> Vec<Leaf> {
 
 fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
-        Applet::Sync(args) if args.daemon => {
+        Applet::Sync(Deferred(args)) if args.daemon => {
             let options = args.daemon_options(context.output.verbose);
             let done = match args.about_config() {
                 None => sync::daemon::refuse_rival(options.no_clock_control)
@@ -134,29 +148,31 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
                 Err(failure) => context.fail(&failure, "sync"),
             }
         }
-        Applet::Sync(args) => execute(args, context),
-        Applet::Serve(args) if !args.explains() => match args.serve(context.output.verbose) {
-            Ok(()) => ExitStatus::Done,
-            Err(failure) => context.fail(&failure, "serve"),
-        },
-        Applet::Serve(args) => execute(args, context),
-        Applet::Timezone(args) => match &args.leaf {
+        Applet::Sync(Deferred(args)) => execute(args, context),
+        Applet::Serve(Deferred(args)) if !args.explains() => {
+            match args.serve(context.output.verbose) {
+                Ok(()) => ExitStatus::Done,
+                Err(failure) => context.fail(&failure, "serve"),
+            }
+        }
+        Applet::Serve(Deferred(args)) => execute(args, context),
+        Applet::Timezone(Deferred(args)) => match &args.leaf {
             Some(timezone::Leaf::Set(args)) => execute(args, context),
             Some(timezone::Leaf::Show(args)) => execute(args, context),
             Some(timezone::Leaf::List(args)) => execute(args, context),
             None => execute(&args.show, context),
         },
-        Applet::CheckPort(args) => execute(args, context),
-        Applet::Sources(args) => match args.verb() {
+        Applet::CheckPort(Deferred(args)) => execute(args, context),
+        Applet::Sources(Deferred(args)) => match args.verb() {
             Ok(Some(sources::Verb::Stats(stats))) => execute(stats, context),
             Ok(Some(sources::Verb::Set(set))) => execute(set, context),
             Ok(Some(sources::Verb::Unset(unset))) => execute(unset, context),
             Ok(Some(sources::Verb::List(_)) | None) => execute(args.list(), context),
             Err(failure) => context.fail(&failure, "sources"),
         },
-        Applet::Status(args) => execute(args, context),
-        Applet::Links(args) => execute(args, context),
-        Applet::MigrateNtpd(args) => execute(args, context),
+        Applet::Status(Deferred(args)) => execute(args, context),
+        Applet::Links(Deferred(args)) => execute(args, context),
+        Applet::MigrateNtpd(Deferred(args)) => execute(args, context),
     }
 }
 
@@ -177,6 +193,7 @@ fn execute<C: Command>(command: &C, context: &mut Context) -> ExitStatus {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = by_link_name(sys::host::arguments());
+    deferred::typed(&arguments);
     let mut command = Cli::command();
     if let Some(width) = sys::terminal::width() {
         command = command.term_width(usize::from(width.clamp(40, 100)));
