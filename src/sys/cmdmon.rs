@@ -68,6 +68,10 @@ impl fmt::Display for Endpoint {
 /// Why a question has no answer.
 pub type AskError = ask::AskError<Status>;
 
+/// Questions under way at once: a Unix socket holds ten datagrams unless the system says otherwise
+/// (net.unix.max_dgram_qlen).
+const AT_ONCE: usize = 8;
+
 /// The socket and, for a Unix socket, the file that the answers come to.
 #[derive(Debug)]
 enum Channel {
@@ -159,18 +163,8 @@ impl Client {
     /// # Errors
     /// See [`AskError`].
     pub fn ask(&mut self, request: &Request) -> Result<Reply, AskError> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let start = clock::monotonic();
-        // Waits of one, two and four parts: chronyc's doubling within our limit.
-        for (attempt, until) in [(0, 1.0 / 7.0), (1, 3.0 / 7.0), (2, 1.0)] {
-            let packet = request.encode(self.sequence, attempt);
-            self.send(&packet).map_err(AskError::of)?;
-            let deadline = start.plus_seconds(self.limit_s * until);
-            if let Some(reply) = self.await_reply(request.code(), deadline)? {
-                return Ok(reply);
-            }
-        }
-        Err(AskError::Silent)
+        let answers = self.exchange(std::slice::from_ref(request))?;
+        answers.into_iter().next().unwrap_or(Err(AskError::Silent))
     }
 
     /// As [`ask`](Self::ask), `None` where the daemon refuses or does not know the question (an
@@ -179,34 +173,72 @@ impl Client {
     /// # Errors
     /// When the daemon is silent or the reply is malformed.
     pub fn ask_if_allowed(&mut self, request: &Request) -> Result<Option<Reply>, AskError> {
-        match self.ask(request) {
-            Ok(reply) => Ok(Some(reply)),
-            Err(AskError::Refused(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        unless_refused(self.ask(request))
     }
 
-    fn await_reply(
+    /// Asks all these questions, several at a time, and gives the answers in their order, `None`
+    /// as in [`ask_if_allowed`](Self::ask_if_allowed).
+    ///
+    /// # Errors
+    /// When the daemon is silent or a reply is malformed.
+    pub fn ask_all(&mut self, requests: &[Request]) -> Result<Vec<Option<Reply>>, AskError> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for some in requests.chunks(AT_ONCE) {
+            for answer in self.exchange(some)? {
+                answers.push(unless_refused(answer)?);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The answers to questions that are under way together; the limit is for all of them.
+    fn exchange(&mut self, requests: &[Request]) -> Result<Vec<Result<Reply, AskError>>, AskError> {
+        let mut open: Vec<Open<'_>> = Vec::with_capacity(requests.len());
+        for request in requests {
+            self.sequence = self.sequence.wrapping_add(1);
+            open.push(Open {
+                request,
+                sequence: self.sequence,
+                answer: None,
+            });
+        }
+        let start = clock::monotonic();
+        // Waits of one, two and four parts: chronyc's doubling within our limit.
+        for (attempt, until) in [(0, 1.0 / 7.0), (1, 3.0 / 7.0), (2, 1.0)] {
+            for question in open.iter().filter(|question| question.answer.is_none()) {
+                let packet = question.request.encode(question.sequence, attempt);
+                self.send(&packet).map_err(AskError::of)?;
+            }
+            let deadline = start.plus_seconds(self.limit_s * until);
+            self.await_replies(&mut open, deadline)?;
+            if open.iter().all(|question| question.answer.is_some()) {
+                return Ok(open.into_iter().filter_map(|q| q.answer).collect());
+            }
+        }
+        Err(AskError::Silent)
+    }
+
+    /// Receives until all are answered, or the deadline.
+    fn await_replies(
         &self,
-        command: u16,
+        open: &mut [Open<'_>],
         deadline: crate::time::Monotonic,
-    ) -> Result<Option<Reply>, AskError> {
+    ) -> Result<(), AskError> {
         let mut buffer = [0; MAX_LEN + 1];
-        for _ in 0..STRAY_LIMIT {
+        let mut strays = 0;
+        while strays < STRAY_LIMIT && open.iter().any(|question| question.answer.is_none()) {
             let left = deadline.seconds_since(clock::monotonic());
             if left <= 0.0 {
-                return Ok(None);
+                return Ok(());
             }
-            let wait_ms = (left * 1000.0).ceil() as u64;
-            if udp::wait(&[self.fd()], wait_ms)
-                .map_err(AskError::System)?
-                .is_empty()
-            {
-                continue;
-            }
+            // Of several answers the next is there already, most often.
             let length = match self.receive(&mut buffer) {
                 Ok(length) => length,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    let wait_ms = (left * 1000.0).ceil() as u64;
+                    udp::wait(&[self.fd()], wait_ms).map_err(AskError::System)?;
+                    continue;
+                }
                 Err(e) => {
                     return Err(AskError::of(Error::new(
                         "ask",
@@ -215,27 +247,11 @@ impl Client {
                     )));
                 }
             };
-            match self.judge(buffer.get(..length).unwrap_or_default(), command) {
-                Some(answer) => return answer.map(Some),
-                None => continue,
+            if !judge(buffer.get(..length).unwrap_or_default(), open)? {
+                strays += 1;
             }
         }
-        Ok(None)
-    }
-
-    /// What a datagram says; `None` when it is not for this question.
-    fn judge(&self, bytes: &[u8], command: u16) -> Option<Result<Reply, AskError>> {
-        // The sequence number is read first, so that a stray cannot end the conversation.
-        let sequence = bytes.get(16..20)?;
-        if sequence != self.sequence.to_be_bytes() {
-            return None;
-        }
-        match Reply::decode(bytes) {
-            Ok((header, _)) if header.command != command => None,
-            Ok((header, reply)) if header.status.is_success() => Some(Ok(reply)),
-            Ok((header, _)) => Some(Err(AskError::Refused(header.status))),
-            Err(error) => Some(Err(AskError::Malformed(error.to_string()))),
-        }
+        Ok(())
     }
 
     fn send(&self, packet: &[u8]) -> Result<(), Error> {
@@ -243,8 +259,12 @@ impl Client {
             Channel::Unix(socket, _) => socket.send(packet),
             Channel::Udp(socket) => socket.send(packet),
         };
-        sent.map(|_| ())
-            .map_err(|e| Error::new("ask", self.endpoint.to_string(), e))
+        match sent {
+            // The daemon has enough to do: this one is for the next try.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(e) => Err(Error::new("ask", self.endpoint.to_string(), e)),
+            Ok(_) => Ok(()),
+        }
     }
 
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -259,6 +279,44 @@ impl Client {
             Channel::Unix(socket, _) => socket.as_fd(),
             Channel::Udp(socket) => socket.as_fd(),
         }
+    }
+}
+
+/// A question that is under way.
+struct Open<'a> {
+    request: &'a Request,
+    sequence: u32,
+    answer: Option<Result<Reply, AskError>>,
+}
+
+/// Puts a datagram to its question; `false` when it is for none of them.
+fn judge(bytes: &[u8], open: &mut [Open<'_>]) -> Result<bool, AskError> {
+    // The sequence number is read first, so that a stray cannot end the conversation.
+    let Some(sequence) = bytes.get(16..20) else {
+        return Ok(false);
+    };
+    let asked = open
+        .iter_mut()
+        .find(|question| sequence == question.sequence.to_be_bytes());
+    let Some(question) = asked.filter(|question| question.answer.is_none()) else {
+        return Ok(false);
+    };
+    let (header, reply) =
+        Reply::decode(bytes).map_err(|error| AskError::Malformed(error.to_string()))?;
+    if header.command == question.request.code() {
+        question.answer = Some(match header.status.is_success() {
+            true => Ok(reply),
+            false => Err(AskError::Refused(header.status)),
+        });
+    }
+    Ok(question.answer.is_some())
+}
+
+fn unless_refused(answer: Result<Reply, AskError>) -> Result<Option<Reply>, AskError> {
+    match answer {
+        Ok(reply) => Ok(Some(reply)),
+        Err(AskError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -392,6 +450,48 @@ mod tests {
         let got = ask(|request| vec![reply(request, Status::Success, 7); 100]);
         assert!(matches!(got, Err(AskError::Silent)), "{got:?}");
         assert!(clock::monotonic().seconds_since(start) < 5.0);
+    }
+
+    #[test]
+    fn several_questions_are_answered_in_any_order_and_a_lost_one_is_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("chronyd.sock");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let asked = thread::spawn(move || {
+            let mut heard = Vec::new();
+            let mut buffer = [0; 700];
+            // Eight, of which the fifth is lost, and the fifth again; the rest as they come.
+            while heard.len() < 12 {
+                let (length, from) = socket.recv_from(&mut buffer).unwrap();
+                let request = buffer[..length].to_vec();
+                heard.push(Request::decode(&request).unwrap().1);
+                let to = from.as_pathname().unwrap().to_owned();
+                let say = |request: &[u8], status| {
+                    let _ = socket.send_to(&reply(request, status, 0), &to);
+                };
+                match heard.len() {
+                    1 | 5 => {}
+                    2 => {
+                        say(&request, Status::Success);
+                        let mut first = request.clone();
+                        let number = u32::from_be_bytes(request[8..12].try_into().unwrap());
+                        first[8..12].copy_from_slice(&(number - 1).to_be_bytes());
+                        say(&first, Status::Success);
+                        // Again what was answered: a stray.
+                        say(&request, Status::Success);
+                    }
+                    3 => say(&request, Status::Unauthorised),
+                    _ => say(&request, Status::Success),
+                }
+            }
+            heard
+        });
+        let mut client = Client::open(Endpoint::Unix(path), 3.0).unwrap();
+        let questions = vec![Request::SourceCount; 11];
+        let answers = client.ask_all(&questions).unwrap();
+        let refused: Vec<usize> = (0..11).filter(|i| answers[*i].is_none()).collect();
+        assert_eq!(refused, [2]);
+        assert_eq!(asked.join().unwrap().len(), 12);
     }
 
     #[test]

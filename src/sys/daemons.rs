@@ -4,7 +4,9 @@
 use super::clock;
 use super::error::Error;
 use super::files;
+use super::proc_names;
 use crate::time::Monotonic;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -149,16 +151,16 @@ const LIMIT: u64 = 64 << 10;
 /// # Errors
 /// When /proc cannot be read.
 pub fn running() -> Result<Vec<Running>, Error> {
-    let mut found: Vec<Running> = Vec::new();
-    for name in files::list(Path::new("/proc"))? {
-        let Ok(pid) = name.parse::<u32>() else {
-            continue;
-        };
-        if pid == std::process::id() {
-            continue;
+    let mut candidates: Vec<(u32, String)> = Vec::new();
+    proc_names::each(|pid, comm| {
+        if COMMS.contains(&comm) {
+            candidates.push((pid, comm.to_owned()));
         }
+    })?;
+    let mut found: Vec<Running> = Vec::new();
+    for (pid, comm) in candidates {
         // A process may end while it is looked at.
-        let Some(process) = of_process(pid) else {
+        let Some(process) = of_named(pid, &comm) else {
             continue;
         };
         // OpenNTPD's parts have titles of their own; helpers of others keep the command line.
@@ -201,13 +203,15 @@ fn merge(known: &mut Running, other: Running) {
 /// The time daemon that a process is; `None` when it is none, or has gone.
 #[must_use]
 pub fn of_process(pid: u32) -> Option<Running> {
-    let dir = PathBuf::from(format!("/proc/{pid}"));
-    let comm = files::read(&dir.join("comm"), LIMIT).ok()?;
+    let comm = files::read(Path::new(&format!("/proc/{pid}/comm")), LIMIT).ok()?;
     let comm = String::from_utf8_lossy(&comm);
     let comm = comm.trim_end();
-    if !COMMS.contains(&comm) {
-        return None;
-    }
+    COMMS.contains(&comm).then(|| of_named(pid, comm)).flatten()
+}
+
+/// The same of a process whose name is known to be one that is looked at.
+fn of_named(pid: u32, comm: &str) -> Option<Running> {
+    let dir = PathBuf::from(format!("/proc/{pid}"));
     let status = files::read_text(&dir.join("status"), LIMIT).ok()?;
     let arguments = arguments(&files::read(&dir.join("cmdline"), LIMIT).unwrap_or_default());
     if arguments.is_empty() || status_field(&status, "State").is_some_and(|s| s.starts_with('Z')) {
@@ -219,7 +223,7 @@ pub fn of_process(pid: u32) -> Option<Running> {
         .map(|caps| caps & CAP_SYS_TIME != 0);
     let holds_clock = match capable.map(|c| c && !leaves_clock(kind, &arguments)) {
         // The capability of another user namespace (a rootless container's) sets no clock here.
-        Some(true) if elsewhere(&dir, "user") => Some(false),
+        Some(true) if elsewhere(&dir, "user") == Some(true) => Some(false),
         Some(true) if preloaded(&dir) => None,
         seen => seen,
     };
@@ -229,7 +233,7 @@ pub fn of_process(pid: u32) -> Option<Running> {
         pid,
         holds_clock,
         container: status_field(&status, "NSpid").is_some_and(|ids| ids.contains('\t'))
-            || elsewhere(&dir, "net"),
+            || in_another_network(&dir),
         age_s: stat
             .as_deref()
             .and_then(start_ticks)
@@ -247,11 +251,23 @@ fn preloaded(dir: &Path) -> bool {
     })
 }
 
-/// True when it is in another namespace of this sort (`net`, `user`), as far as that can be seen.
-fn elsewhere(dir: &Path, sort: &str) -> bool {
-    let own = files::link_target(&Path::new("/proc/self/ns").join(sort));
-    let its = files::link_target(&dir.join("ns").join(sort));
-    its.is_some() && own.is_some() && own != its
+/// Whether it is in another namespace of this sort (`net`, `user`); `None` when that is hidden:
+/// others' namespaces are for root.
+fn elsewhere(dir: &Path, sort: &str) -> Option<bool> {
+    let own = files::link_target(&Path::new("/proc/self/ns").join(sort))?;
+    let its = files::link_target(&dir.join("ns").join(sort))?;
+    Some(own != its)
+}
+
+/// True when its network is another one than this process's, as far as that can be seen. Anybody may
+/// look at a process's view of its network, and the files of each network are files of their own.
+fn in_another_network(dir: &Path) -> bool {
+    elsewhere(dir, "net").unwrap_or_else(|| {
+        let interfaces = |of: &Path| Some(std::fs::metadata(of.join("net/dev")).ok()?.ino());
+        let own = interfaces(Path::new("/proc/self"));
+        let its = interfaces(dir);
+        own.is_some() && its.is_some() && own != its
+    })
 }
 
 /// Names of processes that are looked at (the kernel keeps 15 octets).

@@ -20,6 +20,9 @@ use std::path::PathBuf;
 /// More than any configuration file has: a larger one is not read.
 pub const CONFIG_LIMIT: u64 = 4 << 20;
 
+/// Octets of a page, which most texts of the kernel fit into.
+const PAGE: u64 = 4096;
+
 /// The whole file as bytes, refused when larger than `limit` or not a regular file (a device or a
 /// pipe would block or never end).
 ///
@@ -39,8 +42,10 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     if !kind.is_file() {
         return Err(failed(io::Error::other("not a regular file")));
     }
-    // Room for all of it and the end: two reads instead of many.
-    let room = usize::try_from(kind.len().min(limit)).unwrap_or(0);
+    // Room for all of it and the end: two reads instead of many. The kernel's texts under /proc
+    // have no length.
+    let length = if kind.len() == 0 { PAGE } else { kind.len() };
+    let room = usize::try_from(length.min(limit)).unwrap_or(0);
     let mut bytes = Vec::with_capacity(room + 1);
     file.take(limit + 1)
         .read_to_end(&mut bytes)

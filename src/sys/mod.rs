@@ -41,6 +41,7 @@
 //! - [`udp`]: sockets that ask one server, with kernel timestamps.
 //! - [`nts_ke`]: NTS key establishment with a server.
 //! - [`probe`]: UDP questions to anybody, with the ICMP errors that come back.
+//! - `proc_names`: the names of all processes.
 //! - [`proc_net`]: listeners from /proc/net.
 //! - [`process`]: running a program to read what it prints.
 //! - [`processes`]: who holds a socket, control groups, namespaces.
@@ -86,6 +87,7 @@ pub mod package;
 pub mod privileges;
 pub mod probe;
 pub mod proc_age;
+mod proc_names;
 pub mod proc_net;
 pub mod process;
 pub mod processes;

@@ -62,8 +62,14 @@ pub fn process(pid: u32) -> Option<Process> {
 /// Who has the sockets with these inodes open. All of /proc is read once.
 #[must_use]
 pub fn holders(inodes: &BTreeSet<u64>) -> Holders {
+    holders_among(pids(), inodes)
+}
+
+/// Who of these processes has them open.
+#[must_use]
+pub fn holders_among(pids: impl IntoIterator<Item = u32>, inodes: &BTreeSet<u64>) -> Holders {
     let mut found = Holders::default();
-    for pid in pids() {
+    for pid in pids {
         let directory = format!("/proc/{pid}/fd");
         let entries = match files::list(Path::new(&directory)) {
             Ok(entries) => entries,

@@ -20,6 +20,10 @@ pub struct PtpClock {
 pub fn clocks(root: &Path) -> Vec<PtpClock> {
     let class = files::under(root, Path::new("/sys/class/ptp"));
     let dev = files::under(root, Path::new("/dev"));
+    let mut names = files::list(&class).unwrap_or_default();
+    if names.is_empty() {
+        return Vec::new();
+    }
     let links: Vec<(String, String)> = files::list(&dev)
         .unwrap_or_default()
         .into_iter()
@@ -29,7 +33,6 @@ pub fn clocks(root: &Path) -> Vec<PtpClock> {
             Some((name, target.file_name()?.to_str()?.to_owned()))
         })
         .collect();
-    let mut names = files::list(&class).unwrap_or_default();
     names.sort_by_key(|name| name.strip_prefix("ptp").and_then(|n| n.parse::<u32>().ok()));
     names
         .into_iter()

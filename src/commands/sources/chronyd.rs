@@ -6,6 +6,7 @@ use crate::proto::cmdmon::Address;
 use crate::proto::cmdmon::reply;
 use crate::proto::cmdmon::reply::Reply;
 use crate::proto::cmdmon::request::Request;
+use crate::proto::packet::Leap;
 use crate::proto::refid::RefId;
 use crate::report::format::rfc3339;
 use crate::report::sources::Authentication;
@@ -28,11 +29,23 @@ pub trait Ask {
     /// # Errors
     /// Why there is no conversation any more.
     fn ask(&mut self, request: &Request) -> Result<Option<Reply>, AskError>;
+
+    /// The answers to several questions, in their order.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    fn ask_all(&mut self, requests: &[Request]) -> Result<Vec<Option<Reply>>, AskError> {
+        requests.iter().map(|request| self.ask(request)).collect()
+    }
 }
 
 impl Ask for cmdmon::Client {
     fn ask(&mut self, request: &Request) -> Result<Option<Reply>, AskError> {
         self.ask_if_allowed(request)
+    }
+
+    fn ask_all(&mut self, requests: &[Request]) -> Result<Vec<Option<Reply>>, AskError> {
+        Self::ask_all(self, requests)
     }
 }
 
@@ -42,30 +55,23 @@ impl Ask for cmdmon::Client {
 /// When the daemon stops answering.
 pub fn observe(client: &mut impl Ask, name: &str, now: (i64, u32)) -> Result<Observed, AskError> {
     let mut daemon = DaemonRow::new(name);
-    let tracking = match client.ask(&Request::Tracking)? {
-        Some(Reply::Tracking(tracking)) => Some(tracking),
-        _ => None,
-    };
-    let count = match client.ask(&Request::SourceCount)? {
-        Some(Reply::SourceCount(count)) => count.min(MAX_SOURCES),
-        _ => 0,
-    };
+    let (mut tracking, mut count) = (None, 0);
+    for reply in client.ask_all(&[Request::Tracking, Request::SourceCount])? {
+        match reply {
+            Some(Reply::Tracking(told)) => tracking = Some(told),
+            Some(Reply::SourceCount(told)) => count = told.min(MAX_SOURCES),
+            _ => {}
+        }
+    }
     let mut sources = Vec::new();
     let mut stats = Vec::new();
     let mut unresolved: Vec<String> = Vec::new();
-    for index in 0..count {
-        let Some(Reply::Source(source)) = client.ask(&Request::Source(index))? else {
-            continue;
-        };
-        let configured = configured_name(client, &source)?;
+    for (source, facts) in facts(client, count)? {
         if let Address::Unresolved(_) = source.address {
+            let configured = facts.configured;
             unresolved.push(configured.unwrap_or_else(|| source.address.to_string()));
             continue;
         }
-        let facts = Facts {
-            configured,
-            ..facts(client, index, &source)?
-        };
         sources.push(row(name, &source, &facts));
         stats.push(stats_row(name, &source, &facts));
     }
@@ -103,37 +109,53 @@ struct Facts {
     good: Option<u32>,
 }
 
-fn configured_name(
-    client: &mut impl Ask,
-    source: &reply::Source,
-) -> Result<Option<String>, AskError> {
-    if source.mode == 2 {
-        return Ok(None);
+/// All sources, and what is known of each.
+fn facts(client: &mut impl Ask, count: u32) -> Result<Vec<(reply::Source, Facts)>, AskError> {
+    let lines: Vec<Request> = (0..count).map(Request::Source).collect();
+    let mut found = Vec::new();
+    let mut questions = Vec::new();
+    for (index, reply) in (0..).zip(client.ask_all(&lines)?) {
+        let Some(Reply::Source(source)) = reply else {
+            continue;
+        };
+        let place = found.len();
+        let mut ask = |request: Request| questions.push((place, request));
+        if source.mode != 2 {
+            ask(Request::SourceName(source.address));
+        }
+        if !matches!(source.address, Address::Unresolved(_)) {
+            ask(Request::SourceStats(index));
+            ask(Request::SelectData(index));
+            if source.mode != 2 {
+                ask(Request::AuthData(source.address));
+                ask(Request::NtpData(source.address));
+            }
+        }
+        found.push((source, Facts::default()));
     }
-    Ok(match client.ask(&Request::SourceName(source.address))? {
-        Some(Reply::SourceName(name)) if !name.is_empty() => Some(name),
-        _ => None,
-    })
+    let (places, questions): (Vec<usize>, Vec<Request>) = questions.into_iter().unzip();
+    for (place, reply) in places.into_iter().zip(client.ask_all(&questions)?) {
+        if let (Some((_, facts)), Some(reply)) = (found.get_mut(place), reply) {
+            facts.take(reply);
+        }
+    }
+    Ok(found)
 }
 
-fn facts(client: &mut impl Ask, index: u32, source: &reply::Source) -> Result<Facts, AskError> {
-    let mut facts = Facts::default();
-    if let Some(Reply::SourceStats(stats)) = client.ask(&Request::SourceStats(index))? {
-        facts.stats = Some(stats);
-    }
-    if let Some(Reply::SelectData(select)) = client.ask(&Request::SelectData(index))? {
-        facts.select = Some(select);
-    }
-    if source.mode != 2 {
-        if let Some(Reply::AuthData(auth)) = client.ask(&Request::AuthData(source.address))? {
-            facts.auth = Some(auth);
-        }
-        if let Some(Reply::NtpData(data, _)) = client.ask(&Request::NtpData(source.address))? {
-            facts.good = Some(data.good.max(data.valid));
-            facts.data = Some(data);
+impl Facts {
+    fn take(&mut self, reply: Reply) {
+        match reply {
+            Reply::SourceName(name) if !name.is_empty() => self.configured = Some(name),
+            Reply::SourceStats(stats) => self.stats = Some(stats),
+            Reply::SelectData(select) => self.select = Some(select),
+            Reply::AuthData(auth) => self.auth = Some(auth),
+            Reply::NtpData(data, _) => {
+                self.good = Some(data.good.max(data.valid));
+                self.data = Some(data);
+            }
+            _ => {}
         }
     }
-    Ok(facts)
 }
 
 fn row(daemon: &str, source: &reply::Source, facts: &Facts) -> SourceRow {
@@ -153,6 +175,14 @@ fn row(daemon: &str, source: &reply::Source, facts: &Facts) -> SourceRow {
         .select
         .filter(|s| s.state.is_ascii_graphic())
         .map(|s| char::from(s.state).to_string());
+    if let Some(select) = facts.select {
+        row.selection_score = Some(select.score);
+        row.leap = Some(Leap::from_bits(select.leap).word().to_owned());
+        // Nothing of it has come to a vote yet.
+        let voted = select.low_s != 0.0 || select.high_s != 0.0;
+        row.interval_low_s = voted.then_some(-select.high_s);
+        row.interval_high_s = voted.then_some(-select.low_s);
+    }
     row.address = Some(address(source));
     row.name = facts.configured.clone().or_else(|| row.address.clone());
     row.poll_interval_s = Some(2f64.powi(i32::from(source.poll.clamp(-10, 24))));
@@ -260,7 +290,7 @@ fn describe(
     daemon.synchronised = Some(synchronised);
     daemon.local_reference = tracking.local_reference();
     daemon.stratum = u8::try_from(tracking.stratum).ok();
-    let leap = crate::proto::packet::Leap::from_bits(tracking.leap as u8);
+    let leap = Leap::from_bits(tracking.leap as u8);
     daemon.leap = Some(leap.word().to_owned());
     daemon.frequency_ppm = Some(tracking.frequency_ppm);
     daemon.skew_ppm = Some(tracking.skew_ppm);
@@ -281,6 +311,9 @@ fn describe(
     daemon.offset_s = Some(tracking.correction_s);
     daemon.max_error_s = Some(tracking.max_error_s());
     daemon.last_offset_s = Some(tracking.last_offset_s);
+    daemon.rms_offset_s = Some(tracking.rms_offset_s);
+    daemon.residual_frequency_ppm = Some(tracking.residual_frequency_ppm);
+    daemon.update_interval_s = Some(tracking.update_interval_s);
     daemon.root_delay_s = Some(tracking.root_delay_s);
     daemon.root_dispersion_s = Some(tracking.root_dispersion_s);
     let (seconds, nanos) = tracking.ref_time;

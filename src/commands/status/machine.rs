@@ -8,6 +8,7 @@ use crate::report::status::Clocks;
 use crate::report::status::KernelRow;
 use crate::report::status::PortRow;
 use crate::sys;
+use crate::sys::daemons::Running;
 use crate::sys::files;
 use crate::sys::processes;
 use crate::sys::sock_diag;
@@ -88,11 +89,11 @@ pub fn kernel() -> Result<KernelRow, sys::error::Error> {
     })
 }
 
-/// Who has UDP 123.
+/// Who has UDP 123: most often one of the daemons that run, else all processes are looked through.
 ///
 /// # Errors
 /// When the kernel does not tell its sockets.
-pub fn ports() -> Result<Vec<PortRow>, sys::error::Error> {
+pub fn ports(running: &[Running]) -> Result<Vec<PortRow>, sys::error::Error> {
     let listeners: Vec<_> = sock_diag::listeners(Protocol::Udp)?
         .into_iter()
         .filter(|listener| listener.port == 123)
@@ -101,7 +102,11 @@ pub fn ports() -> Result<Vec<PortRow>, sys::error::Error> {
     if inodes.is_empty() {
         return Ok(Vec::new());
     }
-    let holders = processes::holders(&inodes);
+    let daemons = running.iter().map(|daemon| daemon.pid);
+    let mut holders = processes::holders_among(daemons, &inodes);
+    if holders.by_inode.len() < inodes.len() {
+        holders = processes::holders(&inodes);
+    }
     let mut rows: Vec<PortRow> = listeners
         .iter()
         .map(|listener| PortRow {
