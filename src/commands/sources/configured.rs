@@ -11,7 +11,9 @@ use crate::conf::timesyncd;
 use crate::proto::cmdmon::PORT;
 use crate::report::sources::explain::Limits;
 use crate::sys;
+use crate::sys::daemons;
 use crate::sys::daemons::Kind;
+use crate::sys::daemons::Running;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -75,17 +77,37 @@ pub const fn paths(kind: Kind) -> &'static [&'static str] {
     }
 }
 
+/// Where the configuration of a daemon is that was started with these arguments; `None` when there
+/// is none.
+#[must_use]
+pub fn path(kind: Kind, arguments: &[String], root: &Path) -> Option<String> {
+    let there = |path: &&&str| sys::files::exists(&sys::files::under(root, Path::new(path)));
+    named(kind, arguments).or_else(|| {
+        paths(kind)
+            .iter()
+            .find(there)
+            .map(|path| (*path).to_owned())
+    })
+}
+
+/// The daemon whose configuration says what this machine is to follow, and where that is: the one
+/// that keeps the clock, else one that only looks.
+#[must_use]
+pub fn in_use(running: &[Running], root: &Path) -> Option<(Kind, String)> {
+    let keepers = daemons::holding_clock(running);
+    let others = running.iter().filter(|daemon| daemon.kind.disciplines());
+    keepers
+        .into_iter()
+        .chain(others)
+        .filter(|daemon| !daemon.container)
+        .find_map(|daemon| Some((daemon.kind, path(daemon.kind, &daemon.arguments, root)?)))
+}
+
 /// The configuration of a running daemon; `None` when there is none that can be read.
 #[must_use]
 pub fn read(kind: Kind, arguments: &[String], root: &Path) -> Option<Configured> {
     let files = HostFiles::new(root);
-    let named = named(kind, arguments);
-    let path = match &named {
-        Some(path) => path.as_str(),
-        None => paths(kind)
-            .iter()
-            .find(|path| sys::files::exists(&sys::files::under(root, Path::new(path))))?,
-    };
+    let path = &path(kind, arguments, root)?;
     match kind {
         Kind::Chronyd | Kind::Clockbox => {
             let loaded = chrony::load(path, &files);

@@ -53,17 +53,6 @@ pub struct Gathered {
     pub blind: Vec<String>,
 }
 
-impl Gathered {
-    /// The configuration of the daemon that keeps the clock.
-    #[must_use]
-    pub fn in_use(&self) -> Option<&str> {
-        let keeper = daemons::holding_clock(&self.running).into_iter().next()?;
-        let mut known = self.configured.iter();
-        let (_, found) = known.find(|(pid, _)| *pid == keeper.pid)?;
-        Some(&found.path)
-    }
-}
-
 /// Asks the daemons of this machine; `limit_s` is the time for each question.
 #[must_use]
 pub fn local(limit_s: f64) -> Gathered {

@@ -1,6 +1,7 @@
 //! When no daemon tells its sources: the configured servers are asked directly, once each, and the
 //! rows say so.
 
+use super::configured;
 use super::gather::Gathered;
 use super::observed::Observed;
 use crate::commands::Context;
@@ -9,6 +10,7 @@ use crate::commands::sync::judge;
 use crate::commands::sync::measure;
 use crate::commands::sync::measure::Terms;
 use crate::exit::Failure;
+use crate::report::finding::Finding;
 use crate::report::sources::DaemonRow;
 use crate::report::sources::SourceKind;
 use crate::report::sources::SourceRow;
@@ -22,7 +24,7 @@ use std::path::Path;
 /// The name that stands in `daemon`.
 pub const NAME: &str = "probe";
 
-/// Asks the servers that the daemon which keeps the clock is told to follow, else those of this
+/// Asks the servers that the running daemon is told to follow, else those of this
 /// machine's configuration; `None` when it names none.
 ///
 /// # Errors
@@ -32,7 +34,9 @@ pub fn observe(
     limit_s: f64,
     context: &Context,
 ) -> Result<Option<Observed>, Failure> {
-    let Some(plan) = choose::configured(gathered.in_use(), Path::new("/"))? else {
+    let root = Path::new("/");
+    let in_use = configured::in_use(&gathered.running, root);
+    let Some(plan) = choose::configured(in_use.as_ref(), root)? else {
         return Ok(None);
     };
     let terms = Terms {
@@ -62,6 +66,14 @@ pub fn observe(
         stats: Vec::new(),
         limits: Limits::CHRONY,
     }))
+}
+
+/// Why they could not be asked, as a finding.
+#[must_use]
+pub fn finding(failure: &Failure) -> Finding {
+    let finding = Finding::error(failure.message.clone());
+    let hint = failure.hint.clone();
+    finding.next(hint.unwrap_or_else(|| "clockbox sync --dry-run".to_owned()))
 }
 
 fn row(source: &sync::SourceRow) -> SourceRow {

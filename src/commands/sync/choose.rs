@@ -7,6 +7,7 @@ use super::configured::CONFIGURATIONS;
 use super::configured::Read;
 use super::configured::ReadFailure;
 use super::configured::reader_for;
+use super::configured::reader_of;
 use super::platform;
 use super::target::Target;
 use crate::commands::host_files::HostFiles;
@@ -20,6 +21,7 @@ use crate::report::finding::Finding;
 use crate::report::sync::Origin;
 use crate::report::sync::OriginKind;
 use crate::sys;
+use crate::sys::daemons::Kind as DaemonKind;
 use std::path::Path;
 
 /// Sources of a pool that are asked, unless its line says otherwise.
@@ -72,18 +74,23 @@ pub struct Wanted<'a> {
     pub config: Option<&'a Path>,
 }
 
-/// The plans, to be tried in order. `root` is where this machine's files are.
+/// The plans, to be tried in order. `in_use` is a running daemon's configuration, `root` is where
+/// this machine's files are.
 ///
 /// # Errors
 /// A malformed name, an unreadable or broken configuration, or one that has no source to ask.
-pub fn plans(wanted: &Wanted<'_>, root: &Path) -> Result<Vec<Plan>, Failure> {
+pub fn plans(
+    wanted: &Wanted<'_>,
+    in_use: Option<&(DaemonKind, String)>,
+    root: &Path,
+) -> Result<Vec<Plan>, Failure> {
     if wanted.is_named() {
         return Ok(vec![from_arguments(wanted, root)?]);
     }
     if let Some(path) = wanted.config {
         return Ok(vec![from_named_config(path, root)?]);
     }
-    if let Some(plan) = from_own_config(root)? {
+    if let Some(plan) = configured(in_use, root)? {
         return Ok(vec![plan]);
     }
     let (mut plans, findings) = platform::plans(root);
@@ -98,13 +105,17 @@ pub fn plans(wanted: &Wanted<'_>, root: &Path) -> Result<Vec<Plan>, Failure> {
 ///
 /// # Errors
 /// A configuration that is broken or cannot be read.
-pub fn configured(in_use: Option<&str>, root: &Path) -> Result<Option<Plan>, Failure> {
-    if let Some(path) = in_use {
-        let (reader, _) = reader_for(path.rsplit('/').next().unwrap_or(path));
+pub fn configured(
+    in_use: Option<&(DaemonKind, String)>,
+    root: &Path,
+) -> Result<Option<Plan>, Failure> {
+    if let Some((kind, path)) = in_use
+        && let Some(reader) = reader_of(*kind)
+    {
         let read = reader(path, &HostFiles::new(root));
         if let Some(read) = read.ok().filter(|read| !read.sources.is_empty()) {
-            let reason = "the configuration of the daemon that keeps the clock";
-            return plan(path, reason, read, ExitStatus::Config, root).map(Some);
+            let reason = format!("the configuration of {}, which runs", kind.word());
+            return plan(path, &reason, read, ExitStatus::Config, root).map(Some);
         }
     }
     from_own_config(root)
@@ -384,7 +395,7 @@ mod tests {
     use crate::commands::sync::image::image;
 
     fn own(files: &[(&str, &str)]) -> Result<Vec<Plan>, Failure> {
-        plans(&Wanted::default(), image(files).path())
+        plans(&Wanted::default(), None, image(files).path())
     }
 
     fn names(plan: &Plan) -> Vec<&str> {
@@ -398,7 +409,7 @@ mod tests {
             servers: &servers,
             ..Wanted::default()
         };
-        let found = plans(&wanted, image(&[]).path()).unwrap();
+        let found = plans(&wanted, None, image(&[]).path()).unwrap();
         assert_eq!(names(&found[0]), ["a.example", "[::1]:11123"]);
         assert_eq!(found[0].asked[1].port, 11123);
         assert_eq!(found[0].origin.kind, OriginKind::Arguments);
@@ -430,16 +441,25 @@ mod tests {
         let root = image(&[
             ("/etc/chrony/chrony.conf", "server left.example\n"),
             ("/etc/ntpsec/ntp.conf", "server used.example\n"),
+            ("/srv/its-own", "server used.example iburst maxpoll 4\n"),
             ("/etc/empty/ntp.conf", "driftfile /x\n"),
         ]);
-        let names = |in_use| {
-            let found = configured(in_use, root.path()).unwrap().unwrap();
-            found.asked[0].name.clone()
+        let names = |in_use: Option<(DaemonKind, &str)>| {
+            let in_use = in_use.map(|(kind, path)| (kind, path.to_owned()));
+            let found = plans(&Wanted::default(), in_use.as_ref(), root.path()).unwrap();
+            found[0].asked[0].name.clone()
         };
-        assert_eq!(names(Some("/etc/ntpsec/ntp.conf")), "used.example");
-        for without in [None, Some("/etc/empty/ntp.conf"), Some("/nowhere.conf")] {
-            assert_eq!(names(without), "left.example", "{without:?}");
+        for used in ["/etc/ntpsec/ntp.conf", "/srv/its-own"] {
+            assert_eq!(names(Some((DaemonKind::Ntpd, used))), "used.example");
         }
+        for without in ["/etc/empty/ntp.conf", "/nowhere.conf"] {
+            assert_eq!(
+                names(Some((DaemonKind::Ntpd, without))),
+                "left.example",
+                "{without}"
+            );
+        }
+        assert_eq!(names(None), "left.example");
     }
 
     #[test]
@@ -509,7 +529,7 @@ mod tests {
             config: Some(Path::new("/nowhere/chrony.conf")),
             ..Wanted::default()
         };
-        let failure = plans(&wanted, image(&[]).path()).unwrap_err();
+        let failure = plans(&wanted, None, image(&[]).path()).unwrap_err();
         assert_eq!(failure.status, ExitStatus::NoInput);
     }
 }

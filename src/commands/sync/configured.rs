@@ -13,6 +13,7 @@ use crate::conf::sources::TimeSource;
 use crate::conf::span::SourceMap;
 use crate::conf::timesyncd;
 use crate::report::finding::Finding;
+use crate::sys::daemons::Kind;
 
 /// The configurations that are looked for, in order, with their reader.
 pub(super) const CONFIGURATIONS: &[(&str, Reader)] = &[
@@ -54,6 +55,17 @@ pub(super) fn reader_for(name: &str) -> (Reader, &'static str) {
         (read_ntp, "ntp.conf")
     } else {
         (read_chrony, "chrony.conf")
+    }
+}
+
+/// The reader for the configuration of a daemon; `None` for those whose language is not read.
+pub(super) const fn reader_of(kind: Kind) -> Option<Reader> {
+    match kind {
+        Kind::Chronyd | Kind::Clockbox => Some(read_chrony),
+        Kind::Ntpd => Some(read_ntp),
+        Kind::Ntpsec => Some(read_ntpsec),
+        Kind::Timesyncd => Some(read_timesyncd),
+        _ => None,
     }
 }
 

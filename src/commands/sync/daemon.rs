@@ -46,11 +46,10 @@ const BURST: (i32, i32) = (4, 8);
 /// seconds: more than oscillators differ in that time.
 const MOVED: f64 = 0.005;
 
-/// The daemon that holds the clock, if one is seen.
+/// The daemon among them that holds the clock.
 #[must_use]
-pub fn holder() -> Option<Running> {
-    let running = daemons::running().unwrap_or_default();
-    let may = daemons::holding_clock(&running);
+pub fn holder(running: &[Running]) -> Option<Running> {
+    let may = daemons::holding_clock(running);
     // One that surely steers this clock before one of which that cannot be seen.
     let sure = may
         .iter()
@@ -65,7 +64,8 @@ pub fn holder() -> Option<Running> {
 /// # Errors
 /// Which daemon it is, and how to stop it.
 pub fn refuse_rival(no_clock_control: bool) -> Result<(), Failure> {
-    let Some(rival) = holder().filter(|_| !no_clock_control) else {
+    let running = daemons::running().unwrap_or_default();
+    let Some(rival) = holder(&running).filter(|_| !no_clock_control) else {
         return Ok(());
     };
     let name = rival.kind.word();

@@ -19,12 +19,14 @@ pub mod wait;
 use super::Command;
 use super::Context;
 use super::page::ManPage;
+use super::sources;
 use crate::engine::correction::Policy;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::sync::OriginKind;
 use crate::report::sync::SyncReport;
 use crate::sys::clock;
+use crate::sys::daemons;
 use choose::Wanted;
 use measure::Terms;
 use std::path::Path;
@@ -180,7 +182,8 @@ impl Command for Args {
             clocks: &self.refclock,
             config: self.config.as_deref(),
         };
-        let holder = daemon::holder();
+        let running = daemons::running().unwrap_or_default();
+        let holder = daemon::holder(&running);
         let unnamed = !wanted.is_named() && self.config.is_none();
         if let Some(holder) = holder.as_ref().filter(|h| daemon::can_do_it(h))
             && unnamed
@@ -188,7 +191,9 @@ impl Command for Args {
         {
             return daemon::through(holder, &self.policy(), deadline, context);
         }
-        let mut plans = choose::plans(&wanted, Path::new("/"))?
+        let root = Path::new("/");
+        let in_use = sources::configured::in_use(&running, root);
+        let mut plans = choose::plans(&wanted, in_use.as_ref(), root)?
             .into_iter()
             .peekable();
         if let Some(plan) = plans.peek() {
@@ -370,7 +375,7 @@ const PAGE: ManPage = ManPage {
     files: &[
         (
             "/etc/clockbox/clockbox.conf, /etc/chrony/chrony.conf, /etc/chrony.conf, /etc/ntpsec/ntp.conf, /etc/ntp.conf, /etc/systemd/timesyncd.conf",
-            "where the servers are taken from when none are named: the first that has any",
+            "where the servers are taken from when none are named: the one of the daemon that runs, else the first that has any",
         ),
         (
             "/etc/adjtime",
