@@ -214,7 +214,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_se
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s n -l numeric -d 'Look up no names for addresses'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from stats" -s V -l version -d 'Print version'
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l cloud -d 'The time of the cloud or host that this machine stands on; =NAME where it cannot be told' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l options -d 'Options for their lines' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l options -d 'Options for their lines; without it those that a line of the same host has, else iburst' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l wait -d 'Seconds to wait until the new sources answer' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l root -d 'Edit the image mounted in this directory; no daemon is told' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand sources; and __fish_seen_subcommand_from set" -l color -d 'Colour: always, never, or auto: on a terminal unless NO_COLOR is set' -r -f -a "auto\t''

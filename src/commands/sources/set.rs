@@ -44,9 +44,9 @@ pub struct Args {
     /// The names stand for several servers each
     #[arg(long)]
     pool: bool,
-    /// Options for their lines
-    #[arg(long, value_name = "WORDS", default_value = "iburst")]
-    options: String,
+    /// Options for their lines; without it those that a line of the same host has, else iburst
+    #[arg(long, value_name = "WORDS")]
+    options: Option<String>,
     /// Keep the sources that are there and add these
     #[arg(long, conflicts_with = "replace")]
     add: bool,
@@ -96,7 +96,7 @@ impl Command for Args {
         let wanted = Wanted {
             hosts: &self.hosts,
             pool: self.pool,
-            options: self.options.trim(),
+            options: self.options.as_deref().map(str::trim),
             mode: if self.add { Mode::Add } else { Mode::Replace },
         };
         match &self.cloud {
@@ -127,7 +127,7 @@ impl Command for UnsetArgs {
         let wanted = Wanted {
             hosts: &self.hosts,
             pool: false,
-            options: "",
+            options: None,
             mode: Mode::Remove,
         };
         run(&wanted, &self.common, context)
@@ -148,7 +148,8 @@ enum Mode {
 struct Wanted<'a> {
     hosts: &'a [String],
     pool: bool,
-    options: &'a str,
+    /// As typed; `None`: what the host's line has, else iburst.
+    options: Option<&'a str>,
     mode: Mode,
 }
 
@@ -204,7 +205,7 @@ fn run_cloud(name: &str, common: &CommonArgs, context: &Context) -> Result<SetRe
     let wanted = Wanted {
         hosts: &time.hosts,
         pool: false,
-        options: "",
+        options: None,
         mode: Mode::Cloud,
     };
     let sources = names_only(&time.hosts);

@@ -15,6 +15,9 @@ use crate::sys;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The options of a line that nothing was said about.
+const USUAL: &str = "iburst";
+
 /// What happens to which file.
 pub(super) fn changes(
     wanted: &Wanted<'_>,
@@ -35,16 +38,15 @@ pub(super) fn changes(
         SourceKind::Server
     };
     let present = |host: &&String| network.iter().any(|s| s.name == **host);
-    // The same words in the same order are the same wish.
-    let settled =
-        |source: &TimeSource| form == Form::Timesyncd || as_wanted(source, wanted, kind, place);
     let missing: Vec<&String> = wanted.hosts.iter().filter(|h| !present(h)).collect();
+    let kept = kept(wanted, form, &network, kind, place);
     match wanted.mode {
         Mode::Add if missing.is_empty() => return Ok(changes),
         Mode::Replace
-            if missing.is_empty()
+            if form == Form::Timesyncd
+                && missing.is_empty()
                 && network.len() == wanted.hosts.len()
-                && network.iter().all(|s| named(s) && settled(s)) =>
+                && network.iter().all(|s| named(s)) =>
         {
             return Ok(changes);
         }
@@ -54,7 +56,8 @@ pub(super) fn changes(
     }
     for source in &network {
         let goes = match wanted.mode {
-            Mode::Replace | Mode::Cloud => true,
+            Mode::Replace => !kept.iter().any(|line| line.origin == source.origin),
+            Mode::Cloud => true,
             Mode::Add => form == Form::Timesyncd,
             Mode::Remove => named(source),
         };
@@ -63,11 +66,25 @@ pub(super) fn changes(
             change.comment_out.insert(source.origin.line);
         }
     }
-    let lines = lines(wanted, form, &network, &missing, kind);
+    let new: Vec<&String> = match wanted.mode {
+        Mode::Remove => Vec::new(),
+        Mode::Add => missing,
+        Mode::Replace | Mode::Cloud => {
+            let stays = |host: &&String| kept.iter().any(|line| line.name == **host);
+            wanted.hosts.iter().filter(|host| !stays(host)).collect()
+        }
+    };
+    let lines = match form {
+        Form::Lines => {
+            let line = |host: &&String| line(host, wanted, &network, kind, place);
+            new.iter().map(line).collect()
+        }
+        Form::Timesyncd => vec![timesyncd_line(wanted, &network, &new)],
+    };
     if !lines.is_empty() {
         let main = changes.entry(place.conf.path.clone()).or_default();
         main.insert = lines;
-        if wanted.mode == Mode::Add && form == Form::Lines {
+        if main.comment_out.is_empty() && form == Form::Lines {
             main.after = network
                 .iter()
                 .filter(|s| s.origin.file == place.conf.path)
@@ -81,6 +98,55 @@ pub(super) fn changes(
         }
     }
     Ok(changes)
+}
+
+/// The lines of wanted hosts that say what is wanted already, one a host: they stay as they are.
+fn kept<'a>(
+    wanted: &Wanted<'_>,
+    form: Form,
+    network: &[&'a TimeSource],
+    kind: SourceKind,
+    place: &Place,
+) -> Vec<&'a TimeSource> {
+    let mut kept: Vec<&TimeSource> = Vec::new();
+    if form != Form::Lines || wanted.mode != Mode::Replace {
+        return kept;
+    }
+    for source in network {
+        // The same words in the same order are the same wish.
+        let says = match wanted.options {
+            Some(options) => as_wanted(source, options, kind, place),
+            None => source.kind == kind,
+        };
+        let again = kept.iter().any(|line| line.name == source.name);
+        if says && !again && wanted.hosts.contains(&source.name) {
+            kept.push(source);
+        }
+    }
+    kept
+}
+
+/// A line that is put in: with the options that were typed, else those that the host's line has
+/// (its key must not get lost), else iburst.
+fn line(
+    host: &str,
+    wanted: &Wanted<'_>,
+    network: &[&TimeSource],
+    kind: SourceKind,
+    place: &Place,
+) -> String {
+    let known = network.iter().find(|source| source.name == host);
+    let mut rest: Vec<String> = match (wanted.options, known) {
+        (None, Some(source)) => words(source, place).into_iter().skip(1).collect(),
+        (options, _) => vec![host.to_owned(), options.unwrap_or(USUAL).to_owned()],
+    };
+    // An option that only a pool's line has.
+    let pools = rest.iter().position(|word| word == "maxsources");
+    if let Some(at) = pools.filter(|_| kind != SourceKind::Pool) {
+        rest.drain(at..rest.len().min(at + 2));
+    }
+    let line = format!("{} {}", kind.word(), rest.join(" "));
+    line.trim_end().to_owned()
 }
 
 /// Whether the sources can be taken out; false when they are out already.
@@ -117,44 +183,34 @@ fn may_remove(
     Ok(true)
 }
 
-/// The lines that are put in.
-fn lines(
-    wanted: &Wanted<'_>,
-    form: Form,
-    network: &[&TimeSource],
-    missing: &[&String],
-    kind: SourceKind,
-) -> Vec<String> {
-    let line = |host: &String| {
-        let words = [kind.word(), host, wanted.options];
-        words.join(" ").trim_end().to_owned()
+/// The one line of a timesyncd.conf.
+fn timesyncd_line(wanted: &Wanted<'_>, network: &[&TimeSource], new: &[&String]) -> String {
+    let there = network.iter().map(|source| &source.name);
+    let stays = |name: &&String| match wanted.mode {
+        Mode::Replace | Mode::Cloud => false,
+        Mode::Add => true,
+        Mode::Remove => !wanted.hosts.contains(name),
     };
-    let there = || network.iter().map(|s| s.name.as_str());
-    let hosts = || wanted.hosts.iter().map(String::as_str);
-    match (form, wanted.mode) {
-        (Form::Lines, Mode::Remove) => Vec::new(),
-        (Form::Lines, Mode::Add) => missing.iter().map(|h| line(h)).collect(),
-        (Form::Lines, Mode::Replace | Mode::Cloud) => wanted.hosts.iter().map(line).collect(),
-        (Form::Timesyncd, mode) => {
-            let names: Vec<&str> = match mode {
-                Mode::Replace | Mode::Cloud => hosts().collect(),
-                Mode::Add => there().chain(missing.iter().map(|h| h.as_str())).collect(),
-                Mode::Remove => there()
-                    .filter(|name| !hosts().any(|h| h == *name))
-                    .collect(),
-            };
-            vec![format!("NTP={}", names.join(" "))]
-        }
-    }
+    let names: Vec<&str> = there
+        .filter(stays)
+        .chain(new.iter().copied())
+        .map(String::as_str)
+        .collect();
+    format!("NTP={}", names.join(" "))
 }
 
-/// True when the line of a source says what is wanted, word for word.
-fn as_wanted(source: &TimeSource, wanted: &Wanted<'_>, kind: SourceKind, place: &Place) -> bool {
+/// True when the line of a source has these options, word for word.
+fn as_wanted(source: &TimeSource, options: &str, kind: SourceKind, place: &Place) -> bool {
+    let mut wish = vec![kind.word(), source.name.as_str()];
+    wish.extend(options.split_whitespace());
+    words(source, place) == wish
+}
+
+/// The words of a source's line.
+fn words(source: &TimeSource, place: &Place) -> Vec<String> {
     let real = sys::files::under(&place.root, Path::new(&source.origin.file));
     let text = sys::files::read_text(&real, sys::files::CONFIG_LIMIT).unwrap_or_default();
     let line = text.lines().nth(source.origin.line.saturating_sub(1));
-    let words: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
-    let mut wish = vec![kind.word(), source.name.as_str()];
-    wish.extend(wanted.options.split_whitespace());
-    words == wish
+    let words = line.unwrap_or_default().split_whitespace();
+    words.map(str::to_owned).collect()
 }

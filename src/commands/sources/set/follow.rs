@@ -169,7 +169,7 @@ const LIVE_OPTIONS: &[&str] = &[
 ];
 
 fn later_options(wanted: &Wanted<'_>, kind: Kind) -> Option<Finding> {
-    let named = wanted.options.split_whitespace();
+    let named = wanted.options.unwrap_or_default().split_whitespace();
     let later: Vec<&str> = named
         .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()))
         .filter(|word| !LIVE_OPTIONS.contains(word))
@@ -266,7 +266,7 @@ mod tests {
         let wanted = |options| Wanted {
             hosts: &[],
             pool: false,
-            options,
+            options: Some(options),
             mode: Mode::Replace,
         };
         let told = later_options(&wanted("iburst maxdelay 0.1 minpoll 4"), Kind::Chronyd).unwrap();
