@@ -63,6 +63,11 @@ pub(crate) fn check_schema(value: &Value) {
     };
     let schema: Value = serde_json::from_str(&text).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
+    if ["status", "sources", "sources-stats"].contains(&command.as_str()) {
+        for finding in value["findings"].as_array().into_iter().flatten() {
+            assert!(finding["next"].is_string(), "nothing to type: {finding}");
+        }
+    }
     let errors: Vec<String> = validator
         .iter_errors(value)
         .map(|e| e.to_string())

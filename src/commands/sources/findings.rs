@@ -5,10 +5,9 @@ use super::configured::Configured;
 use super::configured::Refclock;
 use super::gather::Gathered;
 use super::observed::Observed;
-use super::reference;
+use super::witnesses;
 use super::worse_clock;
 use crate::conf::cloud::Cloud;
-use crate::conf::cloud::SMEARED;
 use crate::conf::ptp::PtpKind;
 use crate::conf::sources::Kind as ConfiguredKind;
 use crate::conf::sources::TimeSource;
@@ -55,9 +54,7 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
                     .flatten(),
             );
         }
-        let mut numbers = few(seen, gathered);
-        numbers.extend(smeared(&seen.sources));
-        numbers.extend(own_clocks(&seen.sources));
+        let mut numbers = witnesses::findings(seen, gathered);
         // What is asked directly is nobody's but the configuration's.
         if gathered.observed.len() > 1 && seen.daemon.name != super::probed::NAME {
             for finding in &mut numbers {
@@ -66,8 +63,14 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
         }
         found.extend(numbers);
     }
-    found.extend(gathered.blind.iter().map(Finding::info));
+    found.extend(blind(gathered));
     found
+}
+
+/// What could not be seen.
+pub fn blind(gathered: &Gathered) -> impl Iterator<Item = Finding> {
+    let said = gathered.blind.iter().map(Finding::info);
+    said.map(|finding| finding.next("mount -t proc proc /proc"))
 }
 
 /// Two daemons that set one clock.
@@ -299,10 +302,13 @@ fn differences(seen: &Observed, conf: &Configured, now: i64, age_s: Option<f64>)
     }
     found.extend(unasked(name, &extra, conf));
     for swap in &conf.swap_files {
-        found.push(Finding::warning(format!(
-            "an editor has {} open ({swap} is there): what was typed may not be saved",
-            conf.path
-        )));
+        found.push(
+            Finding::warning(format!(
+                "an editor has {} open ({swap} is there): what was typed may not be saved",
+                conf.path
+            ))
+            .next(format!("save it there, then: {restart}")),
+        );
     }
     if conf.errors > 0 {
         found.push(
@@ -339,11 +345,14 @@ fn unasked(name: &str, extra: &BTreeSet<&str>, conf: &Configured) -> Vec<Finding
     }
     // ntpd's pools and DHCP scripts bring servers that no line names.
     if !elsewhere.is_empty() && !matches!(name, "ntpd" | "ntpsec") {
-        found.push(Finding::info(format!(
-            "{name} uses {}, which {} does not name: from DHCP, chronyc add, or lines that are gone",
-            elsewhere.join(", "),
-            conf.path
-        )));
+        found.push(
+            Finding::info(format!(
+                "{name} uses {}, which {} does not name: from DHCP, chronyc add, or lines that are gone",
+                elsewhere.join(", "),
+                conf.path
+            ))
+            .next(format!("to go by its files alone: {}", restart(name))),
+        );
     }
     found
 }
@@ -399,18 +408,21 @@ fn lines(seen: &Observed, conf: &Configured, cloud: Option<Cloud>) -> Vec<Findin
             );
         }
     }
-    let slow: Vec<String> = conf
+    let slow: Vec<&TimeSource> = conf
         .sources
         .iter()
         .filter(|s| matches!(s.kind, ConfiguredKind::Server | ConfiguredKind::Pool))
         .filter(|s| !s.iburst && seen.daemon.name != "systemd-timesyncd")
-        .map(|s| s.origin.to_string())
         .collect();
-    if !slow.is_empty() {
-        found.push(Finding::info(format!(
-            "without iburst it takes minutes instead of seconds after a start until the source counts: {}",
-            slow.join(", ")
-        )));
+    if let Some(first) = slow.first() {
+        let lines: Vec<String> = slow.iter().map(|s| s.origin.to_string()).collect();
+        found.push(
+            Finding::info(format!(
+                "without iburst it takes minutes instead of seconds after a start until the source counts: {}",
+                lines.join(", ")
+            ))
+            .next(format!("write: {} {} iburst", first.kind.word(), first.name)),
+        );
     }
     found
 }
@@ -427,157 +439,8 @@ fn lonely_pool(seen: &Observed, source: &TimeSource) -> Option<Finding> {
             "{}: {} has one address: pool does nothing there that server would not",
             source.origin, source.name
         ))
+        .next(format!("write: server {} iburst", source.name))
     })
-}
-
-/// Fewer sources than a majority needs, or all of them one operator's.
-fn few(seen: &Observed, gathered: &Gathered) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let network: Vec<&SourceRow> = seen
-        .sources
-        .iter()
-        .filter(|row| matches!(row.kind, SourceKind::Server | SourceKind::Peer))
-        .filter(|row| row.state != State::Unresolved)
-        .collect();
-    let single = seen.daemon.name == "systemd-timesyncd";
-    if network.is_empty() || single || seen.daemon.via.is_none() {
-        return found;
-    }
-    // A clock of the host's own is a better witness than three servers.
-    let host_clock = gathered
-        .clocks
-        .iter()
-        .any(|clock| PtpKind::of(&clock.clock_name).is_hosts())
-        && seen
-            .sources
-            .iter()
-            .any(|row| row.kind == SourceKind::Refclock && row.state.is_good());
-    // One that is configured never to be used is no witness.
-    let network: Vec<&SourceRow> = network
-        .into_iter()
-        .filter(|row| !row.options.iter().any(|option| option == "noselect"))
-        .collect();
-    // ntpd-rs does not say which of those that answer it uses.
-    let told = |row: &&&SourceRow| row.state == State::Unknown && row.offset_s.is_some();
-    let good = network
-        .iter()
-        .filter(|row| row.state.is_good() || told(row))
-        .count();
-    // It may be too new, or not answer: others are not to stand beside it.
-    let cloud_server = network
-        .iter()
-        .any(|row| row.address.as_deref().is_some_and(is_link_local));
-    if !host_clock && !cloud_server && network.len() < 4 {
-        found.extend(fewer_than_four(network.len(), good, seen.limits.running_s));
-    }
-    let operators: BTreeSet<String> = network.iter().map(|row| operator(row.title())).collect();
-    let addresses = network
-        .iter()
-        .all(|row| row.title().parse::<std::net::IpAddr>().is_ok());
-    if network.len() > 1 && operators.len() == 1 && !addresses {
-        let operator = operators.into_iter().next().unwrap_or_default();
-        if operator != "ntp.org" && !operator.ends_with("ubuntu.com") {
-            found.push(Finding::info(format!(
-                "all sources are {operator}'s: what goes wrong there goes wrong in all of them"
-            )));
-        }
-    }
-    found
-}
-
-/// What one, two and three sources cannot do.
-fn fewer_than_four(sources: usize, good: usize, running_s: Option<f64>) -> Option<Finding> {
-    let why = match sources {
-        0 => return None,
-        1 => "one source only: if it lies or dies, nothing notices",
-        2 => "two sources only: when they disagree, nothing tells which one lies",
-        _ => "three sources outvote one that lies, but not once another is lost; four do",
-    };
-    // What has just started has no good source yet.
-    let settled = running_s.is_none_or(|s| s > 60.0);
-    let text = if good < sources && settled {
-        format!("{why} (good now: {good} of {sources})")
-    } else {
-        why.to_owned()
-    };
-    let finding = if sources < 3 || (settled && good < 3) {
-        Finding::warning(text)
-    } else {
-        Finding::info(text)
-    };
-    Some(finding.next("clockbox sources set --add HOST..."))
-}
-
-/// Servers that serve their own clock for want of a source: agreeing with them proves nothing.
-fn own_clocks(sources: &[SourceRow]) -> Option<Finding> {
-    let names: BTreeSet<&str> = sources
-        .iter()
-        .filter(|row| reference::serves_own_clock(row))
-        .map(SourceRow::title)
-        .collect();
-    if names.is_empty() {
-        return None;
-    }
-    let verb = if names.len() == 1 {
-        "serves its"
-    } else {
-        "serve their"
-    };
-    Some(
-        Finding::warning(format!(
-            "{} {verb} own clock for want of a source (local): to agree with that says nothing of true time",
-            names.into_iter().collect::<Vec<_>>().join(", ")
-        ))
-        .next("compare it with the world: clockbox sync --dry-run --pool pool.ntp.org"),
-    )
-}
-
-/// The cloud's own servers: a majority of one that is looked after.
-fn is_link_local(address: &str) -> bool {
-    address.starts_with("169.254.") || address == "fd00:ec2::123"
-}
-
-/// The domain that somebody registered, roughly: the last two labels, three under a short second
-/// level such as `ad.jp` and `co.uk`.
-fn operator(name: &str) -> String {
-    let labels: Vec<&str> = name.split('.').collect();
-    let short = labels
-        .len()
-        .checked_sub(2)
-        .and_then(|i| labels.get(i))
-        .is_some_and(|label| label.len() <= 3);
-    let top_short = labels.last().is_some_and(|label| label.len() == 2);
-    let keep = if short && top_short { 3 } else { 2 };
-    let from = labels.len().saturating_sub(keep);
-    labels.get(from..).unwrap_or(&labels).join(".")
-}
-
-fn smeared(sources: &[SourceRow]) -> Option<Finding> {
-    let is = |row: &&SourceRow| {
-        let named =
-            |text: &Option<String>| text.as_deref().is_some_and(|text| SMEARED.contains(&text));
-        named(&row.name) || named(&row.address)
-    };
-    let used = || {
-        sources
-            .iter()
-            .filter(|row| matches!(row.kind, SourceKind::Server | SourceKind::Refclock))
-            .filter(|row| row.state != State::Unresolved)
-            .filter(|row| !row.options.iter().any(|o| o == "noselect"))
-    };
-    let smearing: BTreeSet<&str> = used().filter(is).map(SourceRow::title).collect();
-    let plain: BTreeSet<&str> = used()
-        .filter(|row| !is(row))
-        .map(SourceRow::title)
-        .collect();
-    if smearing.is_empty() || plain.is_empty() {
-        return None;
-    }
-    Some(Finding::warning(format!(
-        "{} smear leap seconds and {} do not: around a leap second they differ by up to half a second. Use one kind",
-        smearing.into_iter().collect::<Vec<_>>().join(", "),
-        plain.into_iter().take(3).collect::<Vec<_>>().join(", "),
-    )))
 }
 
 #[cfg(test)]

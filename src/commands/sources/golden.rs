@@ -13,6 +13,8 @@ use crate::proto::mode6::packet::Fragment;
 use crate::proto::mode6::packet::Opcode;
 use crate::proto::mode6::reassembly::Message;
 use crate::proto::ntpctl;
+use crate::report::format::rfc3339;
+use crate::report::sources::Authentication;
 use crate::report::sources::SourceKind;
 use crate::report::sources::SourceRow;
 use crate::report::sources::State;
@@ -147,6 +149,8 @@ fn our_statistics_are_chronyc_sourcestats() {
             assert!((row.residual_frequency_ppm.unwrap() + frequency).abs() < 1e-3);
             assert!((row.skew_ppm.unwrap() - skew).abs() < 1e-3);
             assert!((row.std_dev_s.unwrap() - deviation).abs() < 1e-9);
+            let offset: f64 = line[6].parse().unwrap();
+            assert!((row.offset_s.unwrap() + offset).abs() < 1e-7, "{line:?}");
         }
     }
 }
@@ -168,6 +172,16 @@ fn our_summary_is_chronyc_tracking() {
         assert!((daemon.frequency_ppm.unwrap() + number(7)).abs() < 1e-3);
         assert!((daemon.skew_ppm.unwrap() - number(9)).abs() < 1e-3);
         assert!(close(daemon.root_delay_s, number(10)));
+        assert!(close(daemon.root_dispersion_s, number(11)));
+        assert!(close(daemon.rms_offset_s, number(6)));
+        assert!((daemon.residual_frequency_ppm.unwrap() + number(8)).abs() < 1e-3);
+        assert!((daemon.update_interval_s.unwrap() - number(12)).abs() < 0.1);
+        let octets: Vec<u8> = octets(&line[0]);
+        let refid: Vec<String> = octets.iter().map(ToString::to_string).collect();
+        assert_eq!(daemon.refid, Some(refid.join(".")));
+        let (seconds, fraction) = line[3].split_once('.').unwrap();
+        let updated = rfc3339(seconds.parse().unwrap(), fraction.parse().unwrap());
+        assert_eq!(daemon.last_update, Some(updated));
         assert_eq!(
             (daemon.leap.as_deref(), line[13].as_str()),
             (Some("none"), "Normal")
@@ -193,6 +207,22 @@ fn reasons_are_the_letters_of_chronyc_selectdata() {
             );
             let prefer = row.options.iter().any(|option| option == "prefer");
             assert_eq!(prefer, line[9] == "P", "{release} {line:?}");
+            let key = row
+                .authentication
+                .is_some_and(|a| a != Authentication::None);
+            assert_eq!(key, line[2] == "Y", "{release} {line:?}");
+            assert_eq!(format!("{:.1}", row.selection_score.unwrap()), line[14]);
+            let near = |ours: Option<f64>, theirs: &str| {
+                let theirs: f64 = theirs.parse().unwrap();
+                (ours.unwrap_or(0.0) + theirs).abs() < 1e-6
+            };
+            assert!(near(row.interval_high_s, &line[15]), "{release} {line:?}");
+            assert!(near(row.interval_low_s, &line[16]), "{release} {line:?}");
+            let leap = match line[17].as_str() {
+                "Normal" => "none",
+                _ => "unsynchronised",
+            };
+            assert_eq!(row.leap.as_deref(), Some(leap), "{release} {line:?}");
         }
     }
     // An older release does not tell, and the rows come all the same.

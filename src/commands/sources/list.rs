@@ -3,11 +3,12 @@
 use super::findings;
 use super::gather;
 use super::gather::Gathered;
+use super::observed::Observed;
 use super::probed;
 use crate::commands::Context;
+use crate::commands::status::installed;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
-use crate::report::finding::Finding;
 use crate::report::format::age;
 use crate::report::format::seconds;
 use crate::report::sources::DaemonRow;
@@ -15,6 +16,7 @@ use crate::report::sources::SourceRow;
 use crate::report::sources::SourcesReport;
 use crate::report::sources::explain::direction;
 use crate::sys;
+use std::path::Path;
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -67,17 +69,16 @@ fn report(
     context: &Context,
 ) -> SourcesReport {
     let mut found = findings::all(&gathered, sys::clock::unix().0);
+    if wanted.host.is_none() {
+        let root = Path::new("/");
+        found.extend(installed::started_together(root, &gathered.running));
+    }
     if let Some(failure) = problem {
-        found.push(Finding::warning(failure.message.clone()));
+        found.push(probed::finding(failure));
     }
     found.sort_by_key(|finding| finding.severity);
     if context.output.numeric {
-        for row in gathered.observed.iter_mut().flat_map(|o| &mut o.sources) {
-            // Of a name that did not resolve, the name is all there is.
-            if row.address.is_some() {
-                row.name.clone_from(&row.address);
-            }
-        }
+        gathered.observed.iter_mut().for_each(by_address);
     }
     let (mut daemons, mut sources) = (Vec::new(), Vec::new());
     for seen in gathered.observed {
@@ -107,6 +108,21 @@ fn report(
         prometheus: wanted.prometheus,
         status,
         watch: false,
+    }
+}
+
+/// Names make way for addresses. Of a name that did not resolve, the name is all there is.
+fn by_address(seen: &mut Observed) {
+    let followed = seen
+        .sources
+        .iter()
+        .find(|row| seen.daemon.follows.as_deref() == Some(row.title()))
+        .and_then(|row| row.address.clone());
+    seen.daemon.follows = followed.or_else(|| seen.daemon.follows.take());
+    for row in &mut seen.sources {
+        if row.address.is_some() {
+            row.name.clone_from(&row.address);
+        }
     }
 }
 

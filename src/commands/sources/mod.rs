@@ -24,6 +24,7 @@ pub mod reference;
 pub mod set;
 pub mod stats;
 pub mod timesyncd;
+pub mod witnesses;
 pub mod worse_clock;
 
 use super::Command;

@@ -1,5 +1,6 @@
 //! `clockbox sources stats`: what the daemon has learnt of each source.
 
+use super::findings;
 use super::gather;
 use super::page;
 use crate::commands::Command;
@@ -7,7 +8,6 @@ use crate::commands::Context;
 use crate::commands::page::ManPage;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
-use crate::report::finding::Finding;
 use crate::report::sources::stats::StatsReport;
 
 /// Show what the daemon has learnt of each source: samples, drift, deviation
@@ -38,6 +38,7 @@ impl Command for Args {
                     .hint("clockbox sources asks the configured servers directly"),
             );
         }
+        let findings = findings::blind(&gathered).collect();
         let (mut daemons, mut sources) = (Vec::new(), Vec::new());
         for seen in gathered.observed {
             daemons.push(seen.daemon);
@@ -56,7 +57,7 @@ impl Command for Args {
         Ok(StatsReport {
             daemons,
             sources,
-            findings: gathered.blind.iter().map(Finding::info).collect(),
+            findings,
             status,
         })
     }

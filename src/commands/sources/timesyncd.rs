@@ -132,7 +132,8 @@ fn measured(row: &mut SourceRow, daemon: &mut DaemonRow, m: &NtpMessage, now: (i
     let age = (now.0 - seconds) as f64 + f64::from(now.1) * 1e-9 - micros as f64 * 1e-6;
     row.last_sample_age_s = Some(age.max(0.0));
     row.samples = u32::try_from(m.packets).ok();
-    daemon.leap = Some(Leap::from_bits(m.leap).word().to_owned());
+    row.leap = Some(Leap::from_bits(m.leap).word().to_owned());
+    daemon.leap.clone_from(&row.leap);
     daemon.stratum = Some(m.stratum.saturating_add(1));
     daemon.refid = row.address.clone();
     daemon.root_delay_s = Some(root_delay + m.delay_s());

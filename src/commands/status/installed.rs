@@ -112,48 +112,21 @@ fn main_service(found: &Found) -> Option<&Service> {
 pub fn findings(found: &[Found], starts: Option<bool>) -> Vec<Finding> {
     let image = starts.is_none();
     let mut out = Vec::new();
-    let enabled: Vec<(&Found, &Service)> = found
-        .iter()
-        .filter(|f| f.kind.disciplines() && f.kind != Kind::Phc2sys)
-        .filter_map(|f| {
-            Some((
-                f,
-                f.services
-                    .iter()
-                    .find(|s| s.enabled && !s.masked && s.yields_to.is_none())?,
-            ))
-        })
-        .collect();
-    if let [(_, first), rest @ ..] = enabled.as_slice()
-        && !rest.is_empty()
-    {
-        let names: Vec<&str> = enabled.iter().map(|(_, s)| s.name.as_str()).collect();
-        let conflict = enabled.iter().any(|(_, s)| {
-            names
-                .iter()
-                .any(|name| *name != s.name && s.conflicts.iter().any(|c| c == name))
-        });
-        let effect = if conflict {
-            "their units conflict, so that whichever starts last stops the other (or does not start)"
-        } else {
-            "they fight over the clock and over UDP port 123"
-        };
-        let running = enabled.iter().find(|(f, _)| f.running.is_some());
-        let keep = running.map_or(first.name.as_str(), |(_, s)| s.name.as_str());
-        let drop: Vec<&str> = names.iter().copied().filter(|n| *n != keep).collect();
-        out.push(
-            Finding::error(format!(
-                "{} are all enabled: {effect}. One has to go",
-                names.join(" and ")
-            ))
-            .next(format!("systemctl disable --now {}", drop.join(" "))),
-        );
-    }
+    let enabled = enabled(found);
+    out.extend(conflict(&enabled));
     if image {
         if enabled.is_empty() {
-            out.push(Finding::warning(
-                "no time daemon is enabled: nothing will keep the clock of this image",
-            ));
+            let mut own = found.iter().filter(|f| f.kind.disciplines());
+            let next = match own.find_map(main_service) {
+                Some(service) => format!("systemctl --root DIR enable {}", service.name),
+                None => "install one in it: chrony, or clockbox's own daemon".to_owned(),
+            };
+            out.push(
+                Finding::warning(
+                    "no time daemon is enabled: nothing will keep the clock of this image",
+                )
+                .next(next),
+            );
         }
         return out;
     }
@@ -186,6 +159,91 @@ pub fn findings(found: &[Found], starts: Option<bool>) -> Vec<Finding> {
         );
     }
     out
+}
+
+/// Those that are started at boot and are to steer the clock, with the service that does it.
+fn enabled(found: &[Found]) -> Vec<(&Found, &Service)> {
+    found
+        .iter()
+        .filter(|f| f.kind.disciplines() && f.kind != Kind::Phc2sys)
+        .filter_map(|f| {
+            Some((
+                f,
+                f.services
+                    .iter()
+                    .find(|s| s.enabled && !s.masked && s.yields_to.is_none())?,
+            ))
+        })
+        .collect()
+}
+
+/// More than one of them.
+fn conflict(enabled: &[(&Found, &Service)]) -> Option<Finding> {
+    let [(_, first), rest @ ..] = enabled else {
+        return None;
+    };
+    if rest.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = enabled.iter().map(|(_, s)| s.name.as_str()).collect();
+    let conflict = enabled.iter().any(|(_, s)| {
+        names
+            .iter()
+            .any(|name| *name != s.name && s.conflicts.iter().any(|c| c == name))
+    });
+    let effect = if conflict {
+        "their units conflict, so that whichever starts last stops the other (or does not start)"
+    } else {
+        "they fight over the clock and over UDP port 123"
+    };
+    let running = enabled.iter().find(|(f, _)| f.running.is_some());
+    let keep = running.map_or(first.name.as_str(), |(_, s)| s.name.as_str());
+    let drop: Vec<&str> = names.iter().copied().filter(|n| *n != keep).collect();
+    Some(
+        Finding::error(format!(
+            "{} are all enabled: {effect}. One has to go",
+            names.join(" and ")
+        ))
+        .next(format!("systemctl disable --now {}", drop.join(" "))),
+    )
+}
+
+/// What is to be said of daemons that are started at boot together; most often two links tell that
+/// there is nothing.
+#[must_use]
+pub fn started_together(root: &Path, running: &[Running]) -> Option<Finding> {
+    if !maybe_several(root) {
+        return None;
+    }
+    conflict(&enabled(&find(root, Some(running))))
+}
+
+/// Whether the links by which services are started name more than one time daemon.
+fn maybe_several(root: &Path) -> bool {
+    let units = files::under(root, Path::new("/etc/systemd/system"));
+    let mut names = Vec::new();
+    for target in files::list(&units).unwrap_or_default() {
+        if target.ends_with(".wants") || target.ends_with(".requires") {
+            names.extend(files::list(&units.join(target)).unwrap_or_default());
+        }
+    }
+    for level in ["/etc/runlevels/default", "/etc/rc3.d"] {
+        let level = files::under(root, Path::new(level));
+        names.extend(files::list(&level).unwrap_or_default());
+    }
+    let started = |kind: &Kind| {
+        names.iter().any(|name| {
+            let name = name.strip_suffix(".service").unwrap_or(name);
+            let script = name.strip_prefix('S').map_or(name, |rest| {
+                rest.trim_start_matches(|c: char| c.is_ascii_digit())
+            });
+            kind.services()
+                .iter()
+                .any(|own| *own == name || *own == script)
+        })
+    };
+    let kinds = Kind::ALL.iter().filter(|kind| kind.disciplines());
+    kinds.filter(|kind| started(kind)).count() > 1
 }
 
 /// A service that is enabled and does not run: a fault where nothing else keeps the clock.
@@ -251,6 +309,9 @@ mod tests {
             told[0].next.as_deref(),
             Some("systemctl disable --now ntpd")
         );
+        // The table of sources says it too.
+        let beside = started_together(root.path(), &[]).unwrap();
+        assert!(beside.text.contains("chronyd and ntpd"), "{beside:?}");
         let rows = rows(&found, &[], true);
         assert!(
             rows.iter()
@@ -265,6 +326,7 @@ mod tests {
             ("systemd-timesyncd", "[Unit]\n", false),
         ]);
         assert!(findings(&find(root.path(), None), None).is_empty());
+        assert_eq!(started_together(root.path(), &[]), None);
         let root = image(&[("chronyd", "[Unit]\n", false)]);
         assert_eq!(findings(&find(root.path(), None), None).len(), 1);
     }

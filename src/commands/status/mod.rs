@@ -73,7 +73,7 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     if gathered.observed.iter().all(|seen| seen.sources.is_empty()) {
         match probed::observe(&gathered, limit_s, context) {
             Ok(probe) => gathered.observed.extend(probe),
-            Err(failure) => notes.push(Finding::error(failure.message)),
+            Err(failure) => notes.push(probed::finding(&failure)),
         }
     }
     let (now, _) = sys::clock::unix();
@@ -97,16 +97,18 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     found.extend(zone.map(|zone| zone.findings).unwrap_or_default());
     found.extend(machine::rtc_finding(&clocks));
     found.extend(unused_clock(&gathered));
-    let ports = machine::ports();
+    let ports = machine::ports(&gathered.running);
     if let Err(error) = &ports {
-        notes.push(Finding::info(format!(
-            "who has UDP 123 cannot be seen: {error}"
-        )));
+        notes.push(
+            Finding::info(format!("who has UDP 123 cannot be seen: {error}"))
+                .next("clockbox check-port"),
+        );
     }
     if let Err(error) = &kernel {
-        notes.push(Finding::info(format!(
-            "the kernel's clock cannot be read: {error}"
-        )));
+        notes.push(
+            Finding::info(format!("the kernel's clock cannot be read: {error}"))
+                .next("how far off it is: clockbox sync --dry-run"),
+        );
     }
     found.extend(notes);
     found.sort_by_key(|finding| finding.severity);

@@ -83,20 +83,46 @@ pub fn explain(row: &SourceRow, limits: &Limits) -> Option<Advice> {
         );
     }
     let advice = match row.state {
-        State::Selected => selected(row)?,
-        State::Combined => return None,
-        State::Candidate => candidate(row),
-        State::Falseticker => falseticker(row),
-        State::Jittery => jittery(row, limits),
-        State::Unusable => unusable(row, limits),
-        State::Unreachable => unreachable(row, limits),
-        State::Unresolved => unresolved(row),
-        State::Kiss => say(
-            "it refuses this machine (kiss of death): too many requests, or this network is not served",
-        )
-        .next("take another server: clockbox sources set HOST..."),
-        State::Unknown => unknown(row)?,
+        State::Selected => selected(row),
+        State::Combined => None,
+        State::Candidate => Some(candidate(row)),
+        State::Falseticker => Some(falseticker(row)),
+        State::Jittery => Some(jittery(row, limits)),
+        State::Unusable => Some(unusable(row, limits)),
+        State::Unreachable => Some(unreachable(row, limits)),
+        State::Unresolved => Some(unresolved(row)),
+        State::Kiss => Some(
+            say(
+                "it refuses this machine (kiss of death): too many requests, or this network is not served",
+            )
+            .next("take another server: clockbox sources set HOST..."),
+        ),
+        State::Unknown => unknown(row),
     };
+    introduced(row, advice)
+}
+
+/// A reference clock's letters say nothing: which device it is, and whose clock, comes first.
+fn introduced(row: &SourceRow, advice: Option<Advice>) -> Option<Advice> {
+    let Some(reference) = row
+        .reference
+        .as_ref()
+        .filter(|_| row.kind == SourceKind::Refclock)
+    else {
+        return advice;
+    };
+    let Some(mut advice) = advice else {
+        return Some(say(reference.clone()));
+    };
+    if !advice.text.contains(reference.as_str()) {
+        let mut letters = advice.text.chars();
+        let first = letters.next().map(|c| c.to_uppercase().to_string());
+        advice.text = format!(
+            "{reference}. {}{}",
+            first.unwrap_or_default(),
+            letters.as_str()
+        );
+    }
     Some(advice)
 }
 

@@ -36,6 +36,35 @@ fn a_ptp_clock_that_is_selected_is_success_and_named() {
 }
 
 #[test]
+fn a_ptp_clock_is_named_in_every_state() {
+    for state in [
+        State::Selected,
+        State::Combined,
+        State::Candidate,
+        State::Falseticker,
+        State::Jittery,
+        State::Unusable,
+        State::Unreachable,
+    ] {
+        let mut row = phc(1e-6);
+        row.state = state;
+        let text = text(&row);
+        assert!(
+            text.contains("/dev/ptp_hyperv (hyperv)"),
+            "{state:?} {text}"
+        );
+        assert_eq!(text.matches("PHC0 is").count(), 1, "{text}");
+    }
+    let mut row = phc(1e-6);
+    row.state = State::Candidate;
+    assert!(
+        text(&row).contains("normal on Azure. Good, but not"),
+        "{}",
+        text(&row)
+    );
+}
+
+#[test]
 fn one_measurement_wants_two_more_and_says_how_long() {
     let mut row = server(State::Unusable);
     row.set_reach(1);

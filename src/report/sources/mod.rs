@@ -148,6 +148,8 @@ pub struct SourceRow {
     pub native_state: Option<String>,
     /// The letter of `chronyc selectdata`, where the daemon tells it.
     pub selection: Option<String>,
+    /// Its score against the selected source: over 1 it is better, at 10 the daemon changes over.
+    pub selection_score: Option<f64>,
     /// Its name as configured.
     pub name: Option<String>,
     /// Its address, or a reference clock's identifier.
@@ -179,6 +181,12 @@ pub struct SourceRow {
     /// What it may be off by at most: half of the round trip and of its root delay, and the
     /// dispersions.
     pub root_distance_s: Option<f64>,
+    /// Lower end of the interval in which it has the offset, as the daemon's vote takes it.
+    pub interval_low_s: Option<f64>,
+    /// Upper end of that.
+    pub interval_high_s: Option<f64>,
+    /// Leap status that it states: `none`, `insert`, `delete`, `unsynchronised`.
+    pub leap: Option<String>,
     /// Measurements that the daemon keeps of it.
     pub samples: Option<u32>,
     /// How it is authenticated; `null` when the daemon does not say.
@@ -203,6 +211,7 @@ impl SourceRow {
             state,
             native_state: None,
             selection: None,
+            selection_score: None,
             name: None,
             address: None,
             stratum: None,
@@ -218,6 +227,9 @@ impl SourceRow {
             delay_s: None,
             jitter_s: None,
             root_distance_s: None,
+            interval_low_s: None,
+            interval_high_s: None,
+            leap: None,
             samples: None,
             authentication: None,
             options: Vec::new(),
@@ -285,8 +297,12 @@ pub struct DaemonRow {
     pub max_error_s: Option<f64>,
     /// Offset at the last update.
     pub last_offset_s: Option<f64>,
+    /// Root mean square of the offsets at the updates, over a long time.
+    pub rms_offset_s: Option<f64>,
     /// Frequency correction; positive makes the clock run faster.
     pub frequency_ppm: Option<f64>,
+    /// What the source says that the frequency lacks yet; positive: faster.
+    pub residual_frequency_ppm: Option<f64>,
     /// Error bound of the frequency.
     pub skew_ppm: Option<f64>,
     /// Delay to the primary reference.
@@ -297,6 +313,8 @@ pub struct DaemonRow {
     pub last_update: Option<String>,
     /// How long ago that was.
     pub last_update_age_s: Option<f64>,
+    /// Time between the last two updates.
+    pub update_interval_s: Option<f64>,
     /// True when it serves its own clock for want of a source.
     pub local_reference: bool,
 }
@@ -321,12 +339,15 @@ impl DaemonRow {
             offset_s: None,
             max_error_s: None,
             last_offset_s: None,
+            rms_offset_s: None,
             frequency_ppm: None,
+            residual_frequency_ppm: None,
             skew_ppm: None,
             root_delay_s: None,
             root_dispersion_s: None,
             last_update: None,
             last_update_age_s: None,
+            update_interval_s: None,
             local_reference: false,
         }
     }

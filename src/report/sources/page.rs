@@ -112,9 +112,11 @@ fn details(daemon: &DaemonRow, page: &Page) -> String {
         daemon.frequency_ppm.map(|f| format!("{f:+.3} ppm")),
     );
     add("skew", daemon.skew_ppm.map(|f| format!("{f:.3} ppm")));
+    add("RMS offset", daemon.rms_offset_s.map(seconds));
     add("root delay", daemon.root_delay_s.map(seconds));
     add("root dispersion", daemon.root_dispersion_s.map(seconds));
     add("last update", daemon.last_update.clone());
+    add("update interval", daemon.update_interval_s.map(age));
     let text = format!("  {}: {}", daemon.name, parts.join(", "));
     format!("{}\n", wrap(text.trim_start(), page.width, 4))
 }
