@@ -318,11 +318,14 @@ impl<'a> Converter<'a> {
             }
         }
         let text = self.masked(span, statement);
-        if outcome.matters && outcome.output.is_empty() {
+        if outcome.place == Place::Access {
+            push_comment(&mut self.access, &format!("# was: {text}"));
+            if let Some(why) = outcome.reasons.last().filter(|_| outcome.matters) {
+                push_comment(&mut self.access, &format!("# lost: {why}"));
+            }
+        } else if outcome.matters && outcome.output.is_empty() {
             let line = format!("# {}: not converted: {text}", self.origin(span));
             push_comment(&mut self.lines, &line);
-        } else if outcome.place == Place::Access {
-            push_comment(&mut self.access, &format!("# was: {text}"));
         } else if outcome.output.is_empty() && commented {
             push_comment(&mut self.lines, &format!("# was: {text}"));
         }

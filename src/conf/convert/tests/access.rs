@@ -79,6 +79,16 @@ fn a_rule_that_is_taken_back_stays() {
 }
 
 #[test]
+fn what_a_rule_loses_is_said_beside_it() {
+    let done = classic(
+        "# with keys\nrestrict 10.0.0.0 mask 255.0.0.0 notrust\nrestrict 172.16.0.0 mask 255.240.0.0\nserver a\n",
+    );
+    let section = "\n# with keys\n# was: restrict 10.0.0.0 mask 255.0.0.0 notrust\n# lost: chrony cannot ask clients for a key: they are refused\n# was: restrict 172.16.0.0";
+    assert!(done.conf.contains(section), "{}", done.conf);
+    assert!(!done.conf.contains("not converted"));
+}
+
+#[test]
 fn listening_addresses() {
     let serve = "restrict 10.0.0.0 mask 255.0.0.0 nomodify\nrestrict default ignore\nserver a\n";
     let done = classic(&format!(
