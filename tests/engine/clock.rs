@@ -1,9 +1,13 @@
 //! Clocks that do what clocks do, and what is done to them.
 
 use crate::world::*;
+use clockbox::engine::Engine;
+use clockbox::engine::Observer;
 use clockbox::engine::config::MakeStep;
 use clockbox::engine::config::MaxChange;
 use clockbox::engine::note::Note;
+use clockbox::engine::random::Random;
+use clockbox::engine::sim;
 
 #[test]
 fn a_local_network_is_right_to_a_millisecond_in_eight_seconds() {
@@ -167,4 +171,42 @@ fn without_control_the_clock_is_only_measured() {
     assert!(record.steps.is_empty());
     assert!((record.errors.last().unwrap() - (0.05 + 1800.0 * 1e-5)).abs() < 1e-4);
     assert!(engine.state.is_some());
+}
+
+/// What goes into the drift file at the end.
+struct Drift(f64, f64);
+
+impl Observer for Drift {
+    fn note(&mut self, _note: &Note) {}
+    fn save_drift(&mut self, ppm: f64, skew: f64) {
+        (self.0, self.1) = (ppm, skew);
+    }
+}
+
+#[test]
+fn a_clock_100_ppm_off_is_found_and_the_frequency_is_as_sure_as_it_says() {
+    // Noise of milliseconds, as between busy virtual machines, and less than two minutes.
+    let mut scenario = scenario(vec![peer(&path(2e-4, 2e-3))], 110.0 / HOUR);
+    scenario.oscillator.offset = 0.0;
+    scenario.oscillator.frequency = 1e-4;
+    scenario.poll = Some(3);
+    let found: Vec<(f64, f64)> = SEEDS
+        .map(|seed| {
+            let (mut clock, mut net) = sim::world(
+                scenario.oscillator.clone(),
+                &scenario.peers,
+                scenario.limit,
+                seed,
+            );
+            let mut engine = Engine::new(scenario.config(), Random::from_number(seed));
+            let mut drift = Drift(0.0, 0.0);
+            clockbox::engine::run(&mut clock, &mut net, &mut engine, &mut drift);
+            (drift.0 + 100.0, drift.1)
+        })
+        .collect();
+    let mean = |of: fn(&(f64, f64)) -> f64| found.iter().map(of).sum::<f64>() / found.len() as f64;
+    let bias = mean(|f| f.0);
+    let scaled = mean(|f| (f.0 / f.1).powi(2)).sqrt();
+    assert!(bias.abs() < 2.5, "{bias} ppm");
+    assert!((0.7..1.3).contains(&scaled), "{scaled} times the skew");
 }

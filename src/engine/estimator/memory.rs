@@ -19,6 +19,8 @@ const FLOOR: f64 = 1e-9;
 pub(crate) struct Memory {
     /// Known at the start: frequency and standard deviation.
     start: (f64, f64),
+    /// The standard deviation that what was measured since leaves of that.
+    start_sd: f64,
     entries: VecDeque<(Monotonic, f64, f64)>,
 }
 
@@ -27,6 +29,7 @@ impl Memory {
     pub(crate) const fn new(frequency: f64, sd: f64) -> Self {
         Self {
             start: (frequency, sd),
+            start_sd: sd,
             entries: VecDeque::new(),
         }
     }
@@ -66,6 +69,7 @@ impl Memory {
             .entries
             .back()
             .is_none_or(|e| state.at.seconds_since(e.0) >= APART);
+        self.reconsider(state.frequency);
         if due {
             self.entries
                 .push_back((state.at, state.frequency, state.var_frequency));
@@ -75,13 +79,52 @@ impl Memory {
         }
     }
 
+    /// What is known at the start is a guess, or of another machine, that may be far off: it has
+    /// the tails of Cauchy's distribution, of which this is the bell with the same pull at the
+    /// frequency found (the weights of iteratively reweighted least squares). A bell alone would
+    /// hold on to the guess for minutes, and be sure of it.
+    fn reconsider(&mut self, frequency: f64) {
+        let (guess, sd) = self.start;
+        let off = frequency - guess;
+        self.start_sd = sd.max((0.5 * (sd * sd + off * off)).sqrt());
+    }
+
     /// Frequency and standard deviation as known from what was before this time.
     pub(crate) fn before(&self, at: Monotonic, wander: f64) -> (f64, f64) {
         let entry = self.entries.iter().rev().find(|e| e.0 < at);
-        entry.map_or(self.start, |&(when, frequency, variance)| {
-            let age = at.seconds_since(when);
-            let sd = CAUTION * (variance + wander * age).sqrt() + FLOOR;
-            (frequency, sd.min(self.start.1.max(1e-6)))
-        })
+        entry.map_or(
+            (self.start.0, self.start_sd),
+            |&(when, frequency, variance)| {
+                let age = at.seconds_since(when);
+                let sd = CAUTION * (variance + wander * age).sqrt() + FLOOR;
+                (frequency, sd.min(self.start.1.max(1e-6)))
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_holds_near_itself_and_gives_way_far_off() {
+        let at = Monotonic::from_nanos(1_000_000_000);
+        let found = |frequency: f64| {
+            let mut memory = Memory::new(5e-6, 25e-6);
+            memory.push(&State {
+                at,
+                phase: 0.0,
+                frequency,
+                var_phase: 1e-12,
+                covariance: 0.0,
+                var_frequency: 1e-12,
+            });
+            memory.before(at, 0.0)
+        };
+        assert_eq!(found(20e-6), (5e-6, 25e-6));
+        let (guess, sd) = found(105e-6);
+        assert_eq!(guess, 5e-6);
+        assert!((70e-6..75e-6).contains(&sd), "{sd:e}");
     }
 }
