@@ -6,10 +6,13 @@ use crate::run::clockbox;
 use crate::run::finish;
 use crate::run::run;
 use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Child;
 use std::process::Command;
+use std::process::Stdio;
 use std::time::Duration;
 
 /// Killed at the end of the test, whatever its end.
@@ -194,6 +197,21 @@ fn the_service_manager_hears_when_it_is_ready_and_when_it_stops_and_root_is_give
             .success()
     );
     while !heard().starts_with("STOPPING=1") {}
+}
+
+#[test]
+fn initstepslew_is_named_when_the_clock_is_not_to_be_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "server 127.0.0.1 port 9\ninitstepslew 10 127.0.0.1\ncmdport 0\n";
+    let conf = file(dir.path(), "c", &format!("{text}bindcmdaddress /\n"));
+    let mut command = clockbox();
+    command.args(["sync", "--daemon", "-x", "--config", &conf]);
+    let mut daemon = Guard(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut said = BufReader::new(daemon.0.stderr.take().unwrap()).lines();
+    let line = said.find(|line| line.as_ref().is_ok_and(|l| l.contains("initstepslew")));
+    let line = line.unwrap().unwrap();
+    let passed = "initstepslew: passed over, as the clock is not touched";
+    assert!(line.ends_with(passed), "{line}");
 }
 
 fn is_root() -> bool {

@@ -28,7 +28,8 @@ const PATIENCE: f64 = 10.0;
 const SAMPLES: u32 = 4;
 
 /// Puts the clock right before anything else: by the battery-backed clock where the command line says
-/// so, then by `initstepslew`. Gives the seconds that are left to be slewed.
+/// so, then by `initstepslew`. Gives the seconds that are left to be slewed. Where the clock is not
+/// to be touched, says what is passed over.
 ///
 /// # Errors
 /// When the clock cannot be set.
@@ -36,12 +37,19 @@ pub(super) fn put_right(
     options: &Options,
     files: &Files,
     settings: &Settings,
+    control: bool,
 ) -> Result<Option<f64>, Failure> {
-    if options.set_from_rtc {
+    if options.set_from_rtc && control {
         rtc::set_system(files)?;
     }
     match &settings.init_step_slew {
-        Some((threshold, hosts)) => measure(*threshold, hosts),
+        Some((_, hosts)) if hosts.is_empty() => Ok(None),
+        Some((threshold, hosts)) if control => measure(*threshold, hosts),
+        Some(_) => {
+            let text = "initstepslew: passed over, as the clock is not touched";
+            sys::log::say(Level::Warning, text);
+            Ok(None)
+        }
         None => Ok(None),
     }
 }
@@ -53,9 +61,6 @@ pub(super) fn put_right(
 /// # Errors
 /// When the clock cannot be set, or nothing can be sent at all.
 fn measure(threshold: f64, hosts: &[String]) -> Result<Option<f64>, Failure> {
-    if hosts.is_empty() {
-        return Ok(None);
-    }
     let asked = |host: &String| Asked {
         name: host.clone(),
         hosts: vec![host.clone()],

@@ -138,10 +138,7 @@ pub fn run_loaded(
     config.drift = files.drift.as_deref().and_then(drift::read);
     sys::signals::catch()?;
     let clock = steered(config.clock_control)?;
-    let left = match config.clock_control {
-        true => first::put_right(options, &files, &settings)?,
-        false => None,
-    };
+    let left = first::put_right(options, &files, &settings, config.clock_control)?;
     let pid = PidFile::write(files.pid.as_deref())?;
     if let Some(directory) = &files.logs {
         logs::make_directory(directory);
