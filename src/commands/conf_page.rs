@@ -20,7 +20,7 @@ const LOGS: &str = "log with logdir writes measurements.log, statistics.log, sel
 
 const RELOAD: &str = "SIGHUP (systemctl reload) reads the file again: sources, allow and deny, cmdallow and cmddeny, and keys. Sources whose lines did not change keep all that is known of them, those that chronyc added stay, those that it deleted come back if the file has them. Other directives that changed are named, and followed after a restart. A file with an error changes nothing. chronyc reload sources reads the files of sourcedir only.";
 
-const USER: &str = "Started by root, the daemon becomes the user that -u or user names; else the owner of the directory of driftfile, if that is the user of chrony's package (_chrony or chrony); else _clockbox or clockbox, if there is one; else it stays root, and says so. Directories named clockbox are given to that user; others must be writable for it, and are named in a warning if they are not.";
+const USER: &str = "Started by root, the daemon becomes the user that -u or user names; else the owner of the directory of driftfile, if that is the user of chrony's package (_chrony or chrony); else _clockbox or clockbox, if there is one; else it stays root, and says so. Without a named user it also stays root while a reference clock of the file cannot be opened: all are opened before root is given up, and stay open. Directories named clockbox are given to that user; others must be writable for it, and are named in a warning if they are not.";
 
 /// The page.
 pub(super) fn page() -> String {
@@ -108,9 +108,6 @@ fn entry(text: &mut String, name: &str, arguments: &str, help: &str, standing: S
     match standing {
         Standing::Done | Standing::Obsolete => {}
         Standing::Serve => text.push_str("By \\fBclockbox serve\\fR only.\n"),
-        Standing::Sources(why) => {
-            let _ = writeln!(text, "{}.", roff(why));
-        }
         Standing::Not(why) => {
             let _ = writeln!(text, "\\fINot followed:\\fR {}.", roff(why));
         }

@@ -2,6 +2,7 @@
 //! of its own.
 
 use super::Options;
+use super::refclocks::Unopened;
 use super::settings::Files;
 use crate::conf::chrony::Settings;
 use crate::exit::ExitStatus;
@@ -20,24 +21,20 @@ const CHRONY: [&str; 2] = ["_chrony", "chrony"];
 const OWN_DIRECTORY: &str = "clockbox";
 
 /// Whom the daemon becomes: who is named, else the first of its own users that there is; none when
-/// it stays what it is.
+/// it stays what it is, as it does for reference clocks that are still to be opened.
 #[must_use]
-pub fn user(options: &Options, settings: &Settings) -> Option<String> {
+pub fn user(options: &Options, settings: &Settings, unopened: &[Unopened]) -> Option<String> {
     if !privileges::is_root() {
         return None;
     }
     let named = options.user.clone().or_else(|| settings.user.clone());
-    let user = named.or_else(|| usual(settings));
+    let user = named.or_else(|| usual(settings).filter(|_| unopened.is_empty()));
     user.filter(|user| user != "root")
 }
 
 /// The user for whom nobody was named: the one that chrony's package made, where the file keeps the
-/// drift in that one's directory; else one of the daemon's own. With reference clocks nobody: they
-/// are opened as they come and go.
+/// drift in that one's directory; else one of the daemon's own.
 fn usual(settings: &Settings) -> Option<String> {
-    if !settings.refclocks.is_empty() {
-        return None;
-    }
     let drift = settings.drift_file.as_ref().map(|f| Path::new(&f.path));
     let owner = drift.and_then(Path::parent).and_then(privileges::owner);
     let theirs = |name: &&&str| owner.is_some() && privileges::user_id(name) == owner;
@@ -47,7 +44,8 @@ fn usual(settings: &Settings) -> Option<String> {
 }
 
 /// Takes what only root may take, then becomes the user and says who that is;
-/// none when it stays what it is. Without root nothing is given up.
+/// none when it stays what it is. Without root nothing is given up. `unopened` are the reference
+/// clocks that could not be opened so far.
 ///
 /// # Errors
 /// A named user that does not exist.
@@ -55,6 +53,7 @@ pub fn give_up_root(
     options: &Options,
     settings: &Settings,
     files: &Files,
+    unopened: &[Unopened],
 ) -> Result<Option<String>, Failure> {
     if settings.lock_all {
         warn(privileges::lock_memory());
@@ -81,13 +80,16 @@ pub fn give_up_root(
                 .target(user));
         }
         None => match usual(settings) {
-            Some(user) => user,
-            None if !settings.refclocks.is_empty() => {
-                let text = "stays root: reference clocks are opened as they come and go; a `user` \
-                            in the configuration, or --user, makes it give root up all the same";
-                sys::log::say(Level::Notice, text);
+            Some(_) if !unopened.is_empty() => {
+                let text = format!(
+                    "stays root, to open what is not there yet: {}; a `user` in the configuration, \
+                     or --user, makes it give root up all the same",
+                    words(unopened)
+                );
+                sys::log::say(Level::Notice, &text);
                 return Ok(None);
             }
+            Some(user) => user,
             None => {
                 let text = format!(
                     "stays root: there is no user {}; create it: useradd --system --shell \
@@ -102,6 +104,13 @@ pub fn give_up_root(
     };
     if user == "root" {
         return Ok(None);
+    }
+    if !unopened.is_empty() {
+        let text = format!(
+            "not open when root was given up, and later only if {user} may open it: {}",
+            words(unopened)
+        );
+        sys::log::say(Level::Warning, &text);
     }
     let socket = settings.bind_command_path.as_deref();
     let socket = Path::new(socket.unwrap_or(CLOCKBOX_SOCKET)).to_path_buf();
@@ -126,6 +135,12 @@ pub fn give_up_root(
     })?;
     name_unwritable(files, &user, steer);
     Ok(Some(user))
+}
+
+/// The clocks that are not open, and why.
+fn words(unopened: &[Unopened]) -> String {
+    let each = |clock: &Unopened| format!("{} ({})", clock.name, clock.reason);
+    unopened.iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
 /// Names the directories of the configuration that this process, now the user, may not write in.

@@ -155,6 +155,8 @@ pub fn run_loaded(
         plan_applied = Some((plan, access.len()));
     }
     let standard = refclocks::standard(&config);
+    let local = config.sources.iter().filter(|s| s.refclock.is_some());
+    let local: Vec<_> = local.cloned().collect();
     let mut engine = Engine::new(config, Random::new(seed()?));
     let plain = standard.is_none() && files.temperature.is_none();
     // Against another clock than this machine's own, nothing holds over a restart.
@@ -169,25 +171,30 @@ pub fn run_loaded(
     let mut clock = Standardised::new(clock, standard);
     let mut requests = ways_out(&settings, &observer);
     let watched = requests.watched();
+    observer.clocks = Refclocks::new(watched.clone(), readings, plain);
+    // Whoever keeps the clock may answer root only: such a server stays what it is, unless a user
+    // is named.
+    let lower = !beside || options.user.is_some() || settings.user.is_some();
+    let unopened = match lower && sys::privileges::is_root() {
+        true => observer.clocks.open_all(&local),
+        false => Vec::new(),
+    };
+    let user = life::user(options, &settings, &unopened);
     let opened = Control::open(
         &settings,
-        life::user(options, &settings).as_deref(),
+        user.as_deref(),
         kept.clone(),
         &watched,
         |text| observer.say(text),
     );
-    observer.clocks = Refclocks::new(watched.clone(), readings, plain);
     observer.asked = Some(opened);
     observer.rtc = RtcKeeper::open(&files, &watched, Rc::clone(&observer.logs))
         .filter(|_| !options.no_clock_control);
     if let Some(watch) = observer.server.as_ref().and_then(ServerHost::watch) {
         watched.add(SERVER, watch);
     }
-    // Whoever keeps the clock may answer root only: such a server stays what it is, unless a user
-    // is named.
-    if !beside || options.user.is_some() || settings.user.is_some() {
-        observer.clocks.open_all(&engine);
-        let user = life::give_up_root(options, &settings, &files)?;
+    if lower {
+        let user = life::give_up_root(options, &settings, &files, &unopened)?;
         observer.clocks.became(user);
     }
     observer.first_slew = left;

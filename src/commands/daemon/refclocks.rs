@@ -4,6 +4,7 @@
 
 use crate::engine::Engine;
 use crate::engine::config::Config;
+use crate::engine::config::SourceConfig;
 use crate::engine::refclock::Device;
 use crate::engine::refclock::RefclockConfig;
 use crate::engine::refclock::Tick;
@@ -36,10 +37,21 @@ struct Open {
     failed: bool,
 }
 
+/// A clock that could not be opened at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unopened {
+    /// Its source's name.
+    pub name: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// The clocks that are open.
 #[derive(Debug, Default)]
 pub struct Refclocks {
     open: Vec<Open>,
+    /// Open, and no source's yet, or no more: only root might open them again.
+    held: Vec<(Device, OpenClock)>,
     watched: Watched,
     /// The local standard, and where its readings go.
     standard: Option<(Readings, RefclockConfig)>,
@@ -83,15 +95,25 @@ impl Refclocks {
         ticks
     }
 
-    /// Opens all clocks of a configuration that can be opened, while this process may do that
-    /// still; the others are tried again when they are read.
-    pub fn open_all(&mut self, engine: &Engine) {
-        for (config, source) in engine.configured() {
-            if let Some(clock) = &config.refclock {
-                // Why not is said when it is read.
-                let _ = self.place(source, &clock.device);
+    /// Opens all clocks of these while this process may do that still, for the sources that the
+    /// engine makes of them when it starts. Gives those that could not be opened: they are tried
+    /// again when they are read.
+    #[must_use]
+    pub fn open_all(&mut self, sources: &[SourceConfig]) -> Vec<Unopened> {
+        let mut unopened = Vec::new();
+        for source in sources {
+            let Some(clock) = &source.refclock else {
+                continue;
+            };
+            match OpenClock::open(&clock.device) {
+                Ok(open) => self.held.push((clock.device.clone(), open)),
+                Err(error) => unopened.push(Unopened {
+                    name: source.name.clone(),
+                    reason: error.to_string(),
+                }),
             }
         }
+        unopened
     }
 
     /// Root was given up, for this user; none when it was not.
@@ -113,7 +135,10 @@ impl Refclocks {
             }
             return Ok(at);
         }
-        let clock = OpenClock::open(device).map_err(|error| self.words(&error))?;
+        let clock = match self.held.iter().position(|(held, _)| held == device) {
+            Some(at) => self.held.remove(at).1,
+            None => OpenClock::open(device).map_err(|error| self.words(&error))?,
+        };
         self.warnings.extend(clock.warning());
         self.open.push(Open {
             source,
@@ -179,20 +204,25 @@ impl Refclocks {
         Some((source, self.pass(&device, said)))
     }
 
-    /// Closes the clocks of sources that are gone: a new one may want the same socket.
+    /// Closes the clocks of sources that are gone: a new one may want the same socket. Once root
+    /// was given up they stay open for it: its line may have changed, not its device.
     pub fn keep(&mut self, engine: &Engine) {
         while let Some(at) = self
             .open
             .iter()
             .position(|open| engine.source(open.source).is_none())
         {
-            self.close(at);
+            let gone = self.close(at);
+            if self.became.is_some() {
+                self.held.push((gone.device, gone.clock));
+            }
         }
     }
 
-    fn close(&mut self, at: usize) {
+    fn close(&mut self, at: usize) -> Open {
         let open = self.open.remove(at);
         self.watched.remove(of(open.source));
+        open
     }
 
     fn watch(&mut self, at: usize) {
@@ -228,6 +258,7 @@ mod tests {
     use crate::engine::random::Random;
     use crate::engine::transport::Event;
     use crate::engine::transport::Transport;
+    use crate::proto::refid::RefId;
     use crate::proto::sock_sample::SockSample;
     use crate::sys::requests::Requests;
     use std::os::unix::net::UnixDatagram;
@@ -269,6 +300,40 @@ mod tests {
         assert_eq!(clocks.read(id, &device).unwrap().len(), 1);
         sender.send_to(&SAMPLE.encode(), &path).unwrap();
         assert_eq!(requests.wait(1000), Event::Ready(token));
+    }
+
+    /// The engine has no sources before it starts, and then root is given up already.
+    #[test]
+    fn a_clock_that_was_opened_before_the_engine_started_is_its_sources_from_then_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let device = |path: &str| Device::Sock {
+            path: path.to_owned(),
+        };
+        let source = |name: &str, path: &str| {
+            let clock = RefclockConfig::new(device(path), RefId(*b"SOCK"));
+            SourceConfig::refclock(name, clock)
+        };
+        let here = path.to_str().unwrap();
+        let mut clocks = Refclocks::default();
+        let unopened = clocks.open_all(&[
+            source("GPS", here),
+            source("GONE", "/nosuch/x.sock"),
+            SourceConfig::new("a", Some("192.0.2.1:123".parse().unwrap())),
+        ]);
+        assert_eq!(unopened.len(), 1);
+        assert_eq!(unopened[0].name, "GONE");
+        assert!(unopened[0].reason.contains("/nosuch/x.sock"));
+        clocks.became(Some("nobody".to_owned()));
+        // What comes before the first reading waits for it; nothing is opened anew.
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.send_to(&SAMPLE.encode(), &path).unwrap();
+        let first = SourceId::FIRST;
+        assert_eq!(clocks.read(first, &device(here)).unwrap().len(), 1);
+        // The line is changed: another source has the same device.
+        clocks.keep(&Engine::new(Config::default(), Random::from_number(1)));
+        sender.send_to(&SAMPLE.encode(), &path).unwrap();
+        assert_eq!(clocks.read(SourceId(2), &device(here)).unwrap().len(), 1);
     }
 
     #[test]
