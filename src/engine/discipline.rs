@@ -41,8 +41,13 @@ pub struct Discipline {
     ignored: u32,
     /// What the clock really does beyond what it was told, in seconds per second.
     surplus: f64,
+    /// The part of it that the last command took off.
+    taken_off: f64,
     /// Phase and time of the last look at the clock, and the rate it was told then.
     seen: Option<(Monotonic, f64, f64)>,
+    /// Seconds that were looked at since the surplus was learnt last, and what the clock did in them
+    /// beyond what it was told, in seconds.
+    watched: (f64, f64),
 }
 
 /// A slew takes at least this long, in seconds: shorter ones are at the mercy of the scheduler.
@@ -53,6 +58,10 @@ const SHARE: f64 = 0.12;
 const LONGEST: f64 = 60.0;
 /// An offset of so many standard deviations is no noise.
 const SURPRISING: f64 = 5.0;
+/// What the clock gains by itself is looked for in stretches longer than this, in seconds.
+const STRETCH: f64 = 8.0;
+/// A slew slower than this is as good as none, in seconds per second.
+const GENTLE: f64 = 1e-7;
 /// A clock that jumps by more than this on its own was set by somebody, in seconds.
 const JUMP: f64 = 1e-3;
 
@@ -73,7 +82,9 @@ impl Discipline {
             slew: None,
             ignored: 0,
             surplus: 0.0,
+            taken_off: 0.0,
             seen: None,
+            watched: (0.0, 0.0),
         }
     }
 
@@ -119,15 +130,29 @@ impl Discipline {
             return false;
         };
         let interval = at.seconds_since(before);
-        let surplus = phase - old - (rate + self.surplus) * interval;
-        if surplus.abs() > JUMP + 2e-4 * interval + 0.01 * rate.abs() * interval {
+        let surplus = phase - old - (rate - self.taken_off) * interval;
+        let off = surplus - self.surplus * interval;
+        if off.abs() > JUMP + 2e-4 * interval + 0.01 * rate.abs() * interval {
             return true;
         }
-        if interval > 8.0 && self.slew.is_none() && rate.abs() < 1e-3 {
-            let gain = (interval / 256.0).min(0.2);
-            self.surplus = (self.surplus + gain * surplus / interval).clamp(-2e-6, 2e-6);
+        // A slew begins and ends a little late.
+        if self.slew.is_none_or(|slew| slew.rate.abs() < GENTLE) && rate.abs() < 1e-3 {
+            self.watched.0 += interval;
+            self.watched.1 += surplus;
+            self.learn_surplus();
         }
         false
+    }
+
+    /// What the clock does beyond what it was told, from stretches long enough to see it.
+    fn learn_surplus(&mut self) {
+        let (interval, surplus) = self.watched;
+        if interval > STRETCH {
+            let gain = (interval / 256.0).min(0.2);
+            let off = surplus / interval - self.surplus;
+            self.surplus = (self.surplus + gain * off).clamp(-2e-6, 2e-6);
+            self.watched = (0.0, 0.0);
+        }
     }
 
     /// A new estimate: what to do now. `interval` is the time to the next measurement, `offset`
@@ -242,6 +267,7 @@ impl Discipline {
         if let Some((_, _, rate)) = &mut self.seen {
             *rate = self.frequency + self.slew.map_or(0.0, |s| s.rate);
         }
+        self.taken_off = self.surplus;
         Command::Frequency((self.rate() - self.surplus) * 1e6)
     }
 }
@@ -249,6 +275,45 @@ impl Discipline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Seconds after the start.
+    fn at(seconds: f64) -> Monotonic {
+        Monotonic::from_nanos(1_000_000_000).plus_seconds(seconds)
+    }
+
+    #[test]
+    fn what_the_clock_does_by_itself_is_taken_off_however_often_it_is_looked_at() {
+        let config = Config::default();
+        for (between, surplus) in [(0.25, 1e-7), (64.0, -4e-7)] {
+            let mut discipline = Discipline::new(0.0);
+            let (mut seconds, mut phase, mut told) = (0.0, 0.0, 0.0);
+            for _ in 0..(8000.0 / between) as u32 {
+                assert!(!discipline.look(at(seconds), phase));
+                let state = State {
+                    at: at(seconds),
+                    phase: 0.0,
+                    frequency: 0.0,
+                    var_phase: 1e-12,
+                    covariance: 0.0,
+                    var_frequency: 1e-18,
+                };
+                let now = Reading {
+                    raw: at(seconds),
+                    unix_ns: 0,
+                    slept_ns: None,
+                };
+                for command in discipline.update(now, &state, 0.0, 8.0, &config) {
+                    if let Command::Frequency(ppm) = command {
+                        told = ppm * 1e-6;
+                    }
+                }
+                seconds += between;
+                phase += (told + surplus) * between;
+            }
+            // All of it, and no half.
+            assert!((told + surplus).abs() < 0.02 * surplus.abs(), "{told} {surplus}");
+        }
+    }
 
     #[test]
     fn the_frequency_stays_within_maxdrift() {
