@@ -34,7 +34,7 @@ pub(crate) fn phc(path: &str, refid: &[u8; 4]) -> RefclockConfig {
     RefclockConfig::new(device, RefId(*refid))
 }
 
-fn pps(path: &str) -> RefclockConfig {
+pub(crate) fn pps(path: &str) -> RefclockConfig {
     let device = Device::Pps {
         path: path.to_owned(),
         falling: false,
@@ -90,7 +90,7 @@ pub(crate) fn simulate(
     (clock.record(), engine, host.notes)
 }
 
-fn rms(errors: &[f64]) -> f64 {
+pub(crate) fn rms(errors: &[f64]) -> f64 {
     (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt()
 }
 

@@ -2,6 +2,8 @@
 
 use crate::refclock::named;
 use crate::refclock::phc;
+use crate::refclock::pps;
+use crate::refclock::rms;
 use crate::refclock::server;
 use crate::refclock::simulate;
 use crate::refclock::wan;
@@ -12,6 +14,7 @@ use clockbox::engine::sim::Oscillator;
 use clockbox::engine::sim::Record;
 use clockbox::engine::sim::refclock::SimRefclock;
 use clockbox::engine::system::Standing;
+use clockbox::proto::refid::RefId;
 
 const PATH: &str = "/dev/ptp0";
 
@@ -143,4 +146,174 @@ fn maxdispersion_drops_measurements_that_scatter() {
     assert!(measured(Some(1e-2)) > 30);
     // The first ones are too few to say how much they scatter.
     assert!(measured(Some(1e-5)) <= 4, "{}", measured(Some(1e-5)));
+}
+
+#[test]
+fn poll_and_dpoll_say_how_often_it_is_measured_and_read() {
+    let of = |poll, driver_poll| {
+        let clock = RefclockConfig {
+            poll,
+            driver_poll,
+            ..clock()
+        };
+        let device = SimRefclock {
+            noise: 1e-6,
+            ..SimRefclock::default()
+        };
+        let (_, engine) = alone(named(clock), device, 200.0);
+        let source = &engine.sources[0];
+        (source.samples.len(), source.samples.back().unwrap().precision)
+    };
+    let (seldom, exact) = of(3, -2);
+    // Four quick ones, then one every eight seconds; 32 readings each.
+    assert!((25..=30).contains(&seldom), "{seldom}");
+    assert!(exact < 3e-7, "{exact}");
+    let (often, coarse) = of(1, 1);
+    assert_eq!(often, 64);
+    // One reading each: as exact as that, and no more.
+    assert!((5e-7..3e-6).contains(&coarse), "{coarse}");
+}
+
+#[test]
+fn filter_bounds_the_readings_of_a_measurement() {
+    let of = |filter| {
+        let clock = RefclockConfig {
+            filter,
+            poll: 4,
+            ..clock()
+        };
+        let device = SimRefclock {
+            noise: 1e-6,
+            ..SimRefclock::default()
+        };
+        let (_, engine) = alone(named(clock), device, 600.0);
+        engine.sources[0].samples.back().unwrap().precision
+    };
+    // A quarter of the readings is half as exact.
+    let (few, many) = (of(16), of(64));
+    assert!((1.5..2.6).contains(&(few / many)), "{few} {many}");
+}
+
+#[test]
+fn one_reading_a_measurement_is_followed_no_closer_than_its_noise_deserves() {
+    for (poll, noise) in [(0, 1e-6), (0, 1e-5), (2, 1e-6)] {
+        let clock = RefclockConfig {
+            poll,
+            driver_poll: poll,
+            ..clock()
+        };
+        let device = SimRefclock {
+            noise,
+            ..SimRefclock::default()
+        };
+        let (record, _) = alone(named(clock), device, 3600.0);
+        let steady = rms(&record.errors[1800..]);
+        println!("poll {poll}, noise {noise:e}: {steady:e}");
+        assert!(steady < 0.5 * noise, "{poll} {noise}: {steady}");
+    }
+}
+
+#[test]
+fn offset_is_added_to_what_the_clock_says() {
+    let mut source = named(clock());
+    source.offset = 0.02;
+    let device = SimRefclock {
+        offset: -0.02,
+        ..SimRefclock::default()
+    };
+    let (record, _) = alone(source, device, 300.0);
+    assert!(record.errors[299].abs() < 1e-5, "{}", record.errors[299]);
+}
+
+#[test]
+fn stratum_is_what_the_clock_counts_as() {
+    let clock = RefclockConfig {
+        stratum: 5,
+        ..clock()
+    };
+    let (_, engine) = alone(named(clock), SimRefclock::default(), 300.0);
+    assert_eq!(engine.sources[0].remote.unwrap().stratum, 5);
+}
+
+#[test]
+fn prefer_leaves_the_servers_out() {
+    let source = SourceConfig {
+        prefer: true,
+        ..named(clock())
+    };
+    let (_, engine) = beside_servers(source, SimRefclock::default());
+    let truechimer = |s: &&Standing| **s != Standing::Combined;
+    assert_eq!(engine.vote.standings[0], Standing::Combined);
+    assert_eq!(engine.vote.standings.iter().filter(truechimer).count(), 2);
+}
+
+#[test]
+fn pps_takes_the_fraction_of_the_second_only() {
+    let followed = |pulse| {
+        let clock = RefclockConfig { pulse, ..clock() };
+        let mut source = named(clock);
+        source.prefer = true;
+        // Hours off, as a clock that nobody set is.
+        let device = SimRefclock {
+            offset: -7200.0,
+            ..SimRefclock::default()
+        };
+        let (record, engine) = beside_servers(source, device);
+        (engine.vote.standings[0], record.errors[599])
+    };
+    let (standing, error) = followed(true);
+    assert_eq!(standing, Standing::Combined);
+    assert!(error.abs() < 1e-5, "{error}");
+    assert_eq!(followed(false).0, Standing::Falseticker);
+}
+
+/// Pulses at `rate` a second, which take their seconds from a clock that is so much off and is
+/// read every 2^poll seconds; how many measurements they made in a minute.
+fn locked(rate: u32, off: f64, poll: i8, max_lock_age: u32) -> usize {
+    let mut seconds = phc("/dev/gps0", b"NMEA");
+    (seconds.scale_known, seconds.poll, seconds.driver_poll) = (true, poll, poll);
+    let mut seconds = named(seconds);
+    seconds.no_select = true;
+    let mut pulse = pps("/dev/pps0");
+    (pulse.lock, pulse.poll) = (Some(RefId(*b"NMEA")), 0);
+    (pulse.rate, pulse.max_lock_age) = (rate, max_lock_age);
+    let clocks = [
+        (
+            "/dev/gps0",
+            SimRefclock {
+                offset: off,
+                noise: 1e-4,
+                ..SimRefclock::default()
+            },
+        ),
+        (
+            "/dev/pps0",
+            SimRefclock {
+                pulse: true,
+                ..SimRefclock::default()
+            },
+        ),
+    ];
+    let sources = vec![seconds, named(pulse)];
+    let (record, engine, _) = simulate(Oscillator::default(), &[], sources, &clocks, 60.0);
+    let count = engine.sources[1].samples.len();
+    if count > 20 {
+        assert!(record.errors[59].abs() < 1e-5, "{}", record.errors[59]);
+    }
+    count
+}
+
+#[test]
+fn rate_says_how_exactly_the_second_must_be_known() {
+    // Five a second are 0.2 s apart: 0.09 s off says nothing of which one it was.
+    assert!(locked(1, 0.09, 0, 2) > 40);
+    assert!(locked(5, 0.05, 0, 10) > 40);
+    assert_eq!(locked(5, 0.09, 0, 10), 0);
+}
+
+#[test]
+fn maxlockage_says_for_how_many_pulses_a_sample_of_the_other_clock_counts() {
+    let (short, long) = (locked(1, 0.0, 3, 2), locked(1, 0.0, 3, 10));
+    assert!((4..=25).contains(&short), "{short}");
+    assert!(long > 40, "{long}");
 }

@@ -31,8 +31,11 @@ pub(crate) struct Filter {
     waiting: VecDeque<Reading>,
     most: usize,
     last: Option<Reading>,
-    /// Variance of one reading, averaged, and over how many.
+    /// Variance of one reading among those of its measurement, averaged, and over how many.
     variance: Option<(f64, f64)>,
+    /// The same among its neighbours, where a measurement has too few readings; and those.
+    among_neighbours: Option<(f64, f64)>,
+    neighbours: [Option<Reading>; 2],
 }
 
 /// Share of the readings that is averaged.
@@ -43,6 +46,10 @@ const WORSE: f64 = 1.5;
 const ENOUGH: usize = 4;
 /// The variance is an average over about so many readings.
 const MEMORY: f64 = 200.0;
+/// Over longer than this the oscillator's own unrest is seen, in seconds.
+const LONG: f64 = 40.0;
+/// A single deviation counts at most as so many times the variance.
+const WILD: f64 = 9.0;
 /// Standard deviation of a normal law by its median deviation.
 const BY_MEDIAN: f64 = 1.4826;
 /// The mean of the middle is this much less exact than that of all, for a normal law.
@@ -56,6 +63,8 @@ impl Filter {
             most: most.clamp(1, 256),
             last: None,
             variance: None,
+            among_neighbours: None,
+            neighbours: [None; 2],
         }
     }
 
@@ -73,6 +82,7 @@ impl Filter {
         }
         self.waiting.push_back(reading);
         self.last = Some(reading);
+        self.compare(reading);
         true
     }
 
@@ -83,7 +93,8 @@ impl Filter {
 
     /// Standard deviation of one reading, in seconds, as far as it is known.
     pub(crate) fn spread(&self) -> f64 {
-        self.variance.map_or(0.0, |(variance, _)| variance.sqrt())
+        let known = self.variance.or(self.among_neighbours);
+        known.map_or(0.0, |(variance, _)| variance.sqrt())
     }
 
     /// Readings that wait.
@@ -96,6 +107,7 @@ impl Filter {
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
         self.last = None;
+        self.neighbours = [None; 2];
     }
 
     /// The measurement that the readings make; they are used up. `frequency` is how fast true time
@@ -161,14 +173,42 @@ impl Filter {
         away.sort_by(f64::total_cmp);
         let median = away.get(away.len() / 2).copied().unwrap_or(0.0);
         let now = (BY_MEDIAN * median).powi(2);
-        let fresh = sorted.len() as f64;
-        self.variance = Some(match self.variance {
-            None => (now, fresh),
-            Some((old, count)) => {
-                let total = count + fresh;
-                (old + (now - old) * fresh / total, total.min(MEMORY))
-            }
-        });
+        self.variance = Some(averaged(self.variance, now, sorted.len() as f64));
+    }
+
+    /// Learns the same from how far a reading is from the line between those before and after it:
+    /// the clock's rate is not in that.
+    fn compare(&mut self, reading: Reading) {
+        let [first, middle] = self.neighbours;
+        self.neighbours = [middle, Some(reading)];
+        let (Some(first), Some(middle)) = (first, middle) else {
+            return;
+        };
+        let span = reading.at.seconds_since(first.at);
+        if span > LONG {
+            return;
+        }
+        let part = middle.at.seconds_since(first.at) / span;
+        let line = first.offset + part * (reading.offset - first.offset);
+        let share = 1.0 + part * part + (1.0 - part) * (1.0 - part);
+        let now = (middle.offset - line).powi(2) / share;
+        // One wild reading is no measure of the others.
+        let now = match self.among_neighbours {
+            Some((old, count)) if count >= 4.0 => now.min(WILD * old),
+            _ => now,
+        };
+        self.among_neighbours = Some(averaged(self.among_neighbours, now, 1.0));
+    }
+}
+
+/// A variance averaged over so many readings more.
+fn averaged(known: Option<(f64, f64)>, now: f64, fresh: f64) -> (f64, f64) {
+    match known {
+        None => (now, fresh),
+        Some((old, count)) => {
+            let total = count + fresh;
+            (old + (now - old) * fresh / total, total.min(MEMORY))
+        }
     }
 }
 
@@ -226,6 +266,21 @@ mod tests {
         }
         let found = filter.take(0.0).unwrap();
         assert!((found.reading.offset - 1.0).abs() < 1e-12, "{found:?}");
+    }
+
+    #[test]
+    fn one_reading_a_measurement_shows_its_noise_beside_its_neighbours() {
+        let mut filter = Filter::new(64);
+        for i in 0..400u64 {
+            // 20 ppm, and now and then a wild one.
+            let noise = if i % 2 == 0 { 1e-6 } else { -1e-6 };
+            let wild = if i % 50 == 7 { 1e-2 } else { 0.0 };
+            filter.push(reading(i * 1000, 2e-5 * i as f64 + noise + wild));
+            let found = filter.take(2e-5).unwrap();
+            if i > 100 {
+                assert!((1e-6..6e-6).contains(&found.sd), "{i}: {found:?}");
+            }
+        }
     }
 
     #[test]
