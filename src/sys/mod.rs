@@ -84,6 +84,7 @@ pub mod nts_ke;
 pub mod outgoing;
 pub mod owner;
 pub mod package;
+pub mod pairing;
 pub mod privileges;
 pub mod probe;
 pub mod proc_age;

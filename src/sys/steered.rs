@@ -2,6 +2,8 @@
 //! kernel's status. No phase-locked loop of the kernel's is used.
 
 use super::error::Error;
+use super::pairing::Look;
+use super::pairing::Pairing;
 use super::timex;
 use super::timex::Kernel;
 use crate::engine::clock::Clock;
@@ -33,6 +35,7 @@ pub struct SteeredClock {
     /// False: reads only.
     control: bool,
     frequency: f64,
+    pairing: Pairing,
     status: i32,
     /// TAI minus UTC as the kernel has it.
     tai: i32,
@@ -51,6 +54,7 @@ impl SteeredClock {
             tick: kernel.tick,
             control,
             frequency: 0.0,
+            pairing: Pairing::default(),
             status: libc::STA_UNSYNC,
             tai: kernel.tai_offset,
         };
@@ -102,6 +106,8 @@ impl SteeredClock {
             0.0
         };
         let rest = ((ppm - ticks * worth) * PPM).round();
+        // The old frequency was in force up to now.
+        self.pairing.smooth(&look(), self.frequency * 1e-6);
         let mut request = timex::empty();
         request.modes = libc::ADJ_FREQUENCY;
         request.freq = rest as libc::c_long;
@@ -119,7 +125,16 @@ impl SteeredClock {
 
 impl Clock for SteeredClock {
     fn read(&mut self) -> Reading {
-        reading()
+        let look = look();
+        // What somebody else steers runs at a rate that is not known here.
+        let unix_ns = match self.control {
+            true => self.pairing.smooth(&look, self.frequency * 1e-6),
+            false => look.unix_ns,
+        };
+        Reading {
+            unix_ns,
+            ..at(&look)
+        }
     }
 
     fn frequency(&mut self) -> Result<f64, ClockError> {
@@ -142,6 +157,7 @@ impl Clock for SteeredClock {
         request.time.tv_sec = nanos.div_euclid(1_000_000_000);
         // With ADJ_NANO this field has nanoseconds, and it must not be negative.
         request.time.tv_usec = nanos.rem_euclid(1_000_000_000);
+        self.pairing.forget();
         timex::call(&mut request, "step").map_err(refused)?;
         // The kernel forgets that it was synchronised; say it again with the next status.
         self.status = libc::STA_UNSYNC;
@@ -177,35 +193,55 @@ impl Clock for SteeredClock {
 /// The clocks of this machine now.
 #[must_use]
 pub fn reading() -> Reading {
-    // The raw clock on both sides of the system clock: their middle is the same moment, the better
-    // the quicker. The first try after a wait is often slow on one side only, by as much as the
-    // error of a PTP clock.
-    let mut best: Option<(i64, i64, i64)> = None;
+    at(&look())
+}
+
+fn at(look: &Look) -> Reading {
+    let boot = nanos(ClockId::CLOCK_BOOTTIME);
+    let awake = nanos(ClockId::CLOCK_MONOTONIC);
+    Reading {
+        raw: look.raw,
+        unix_ns: look.unix_ns,
+        slept_ns: boot.zip(awake).map(|(b, a)| b - a),
+    }
+}
+
+/// The raw clock on both sides of the system clock: their middle is the same moment, the better the
+/// quicker. The first try after a wait is often slow on one side only, by as much as the error of a
+/// PTP clock.
+fn look() -> Look {
+    let mut best: Option<Look> = None;
     for _ in 0..TRIES {
         let before = nanos(ClockId::CLOCK_MONOTONIC_RAW);
         let unix_ns = nanos(ClockId::CLOCK_REALTIME).unwrap_or(0);
         let after = nanos(ClockId::CLOCK_MONOTONIC_RAW);
         let (Some(before), Some(after)) = (before, after) else {
-            let raw = nanos(ClockId::CLOCK_MONOTONIC).unwrap_or(0);
-            best = Some((0, raw, unix_ns));
-            break;
+            // No raw clock at all: one that nobody steps instead.
+            return Look {
+                raw: Monotonic::from_nanos(
+                    nanos(ClockId::CLOCK_MONOTONIC).unwrap_or(0).unsigned_abs(),
+                ),
+                unix_ns,
+                took_ns: 0,
+            };
         };
-        let took = after - before;
-        if best.is_none_or(|(least, _, _)| took < least) {
-            best = Some((took, before + took / 2, unix_ns));
+        let took_ns = after - before;
+        if best.is_none_or(|best| took_ns < best.took_ns) {
+            best = Some(Look {
+                raw: Monotonic::from_nanos((before + took_ns / 2).unsigned_abs()),
+                unix_ns,
+                took_ns,
+            });
         }
-        if took <= QUICK_NS {
+        if took_ns <= QUICK_NS {
             break;
         }
     }
-    let (_, raw, unix_ns) = best.unwrap_or_default();
-    let boot = nanos(ClockId::CLOCK_BOOTTIME);
-    let awake = nanos(ClockId::CLOCK_MONOTONIC);
-    Reading {
-        raw: Monotonic::from_nanos(raw.unsigned_abs()),
-        unix_ns,
-        slept_ns: boot.zip(awake).map(|(b, a)| b - a),
-    }
+    best.unwrap_or(Look {
+        raw: Monotonic::from_nanos(0),
+        unix_ns: 0,
+        took_ns: 0,
+    })
 }
 
 fn refused(error: Error) -> ClockError {
