@@ -16,6 +16,7 @@ use clockbox::server::respond::LONGEST;
 use clockbox::server::respond::Outcome;
 use clockbox::server::respond::Policy;
 use clockbox::server::respond::Responder;
+use clockbox::server::respond::StampedBy;
 use clockbox::server::state::State;
 use clockbox::time::NtpTimestamp;
 use std::net::IpAddr;
@@ -61,7 +62,10 @@ libfuzzer_sys::fuzz_target!(|input: (u8, Vec<(u8, u16, u64, u32, &[u8])>)| {
             from,
             port,
             received: NtpTimestamp::from_bits(at),
-            by_kernel: host & 1 != 0,
+            stamped: match host & 1 {
+                0 => StampedBy::Program,
+                _ => StampedBy::Kernel,
+            },
             transmit: NtpTimestamp::from_bits(at.wrapping_add(u64::from(later))),
             now_ns,
             trace: (host & 2 != 0).then(|| responder.trace(from)),

@@ -72,6 +72,7 @@ mod tests {
     use crate::server::respond::Outcome;
     use crate::server::respond::Policy;
     use crate::server::respond::Responder;
+    use crate::server::respond::StampedBy;
     use crate::time::NtpTimestamp;
     use proptest::prelude::*;
     use std::collections::VecDeque;
@@ -180,7 +181,7 @@ mod tests {
                     from: "192.0.2.1".parse().unwrap(),
                     port: 5000,
                     received: ntp(received),
-                    by_kernel: true,
+                    stamped: StampedBy::Kernel,
                     transmit: ntp(seen),
                     now_ns: raw,
                     trace: None,

@@ -75,6 +75,10 @@ counters! {
     kernel_receive,
     /// Kernel's times of departure.
     kernel_transmit,
+    /// Of those received: with the network card's time of arrival.
+    card_receive,
+    /// Network cards' times of departure.
+    card_transmit,
 }
 
 impl Totals {

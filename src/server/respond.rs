@@ -37,6 +37,17 @@ pub struct Policy {
     pub keys: Keys,
 }
 
+/// Who says when a packet arrived or left: the nearer to the wire, the truer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StampedBy {
+    /// Whoever read or wrote it.
+    Program,
+    /// The kernel.
+    Kernel,
+    /// The network card.
+    Card,
+}
+
 /// A datagram and what is known of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
@@ -48,8 +59,8 @@ pub struct Datagram<'a> {
     pub port: u16,
     /// When it arrived, by the system clock.
     pub received: NtpTimestamp,
-    /// That is the kernel's time, not that of whoever read the datagram.
-    pub by_kernel: bool,
+    /// Whose time that is.
+    pub stamped: StampedBy,
     /// When the reply will leave, as well as that can be told.
     pub transmit: NtpTimestamp,
     /// Now, on the undisciplined clock, in nanoseconds.
@@ -139,9 +150,14 @@ impl Responder {
         self.counters.answered.sub(replies);
     }
 
-    /// The kernel's time of departure of a reply.
-    pub fn departed(&mut self, to: IpAddr, reply: &[u8], at: NtpTimestamp) {
-        self.counters.kernel_transmit.count();
+    /// The time of departure of a reply, and whose that is. The card's comes after the kernel's, and
+    /// counts then.
+    pub fn departed(&mut self, to: IpAddr, reply: &[u8], at: NtpTimestamp, stamped: StampedBy) {
+        match stamped {
+            StampedBy::Program => {}
+            StampedBy::Kernel => self.counters.kernel_transmit.count(),
+            StampedBy::Card => self.counters.card_transmit.count(),
+        }
         if let Some(receive) = reply.get(32..40).and_then(|r| r.first_chunk::<8>()) {
             self.clients
                 .departed(to, u64::from_be_bytes(*receive), at.to_bits());
@@ -168,8 +184,10 @@ impl Responder {
     ) -> Outcome {
         let counters = &*self.counters;
         counters.received.count();
-        if datagram.by_kernel {
-            counters.kernel_receive.count();
+        match datagram.stamped {
+            StampedBy::Program => {}
+            StampedBy::Kernel => counters.kernel_receive.count(),
+            StampedBy::Card => counters.card_receive.count(),
         }
         let request = match request::parse(datagram.bytes, datagram.port) {
             Ok(request) => request,

@@ -36,7 +36,7 @@ impl Places for Cards {
     }
 
     fn transmits(&mut self, card: usize) -> bool {
-        self.get(card).is_some_and(|card| card.transmits)
+        Self::transmits(self, card)
     }
 
     fn left(&mut self, card: usize, stamps: Stamps) -> Option<i64> {

@@ -42,7 +42,7 @@ pub fn addresses() -> Vec<InterfaceAddress> {
             continue;
         };
         found.push(InterfaceAddress {
-            index: if_nametoindex(entry.interface_name.as_str()).unwrap_or(0),
+            index: index(&entry.interface_name),
             name: entry.interface_name,
             address,
             loopback: entry.flags.contains(InterfaceFlags::IFF_LOOPBACK),
@@ -50,6 +50,12 @@ pub fn addresses() -> Vec<InterfaceAddress> {
         });
     }
     found
+}
+
+/// The kernel's number of an interface; 0 when there is none of that name.
+#[must_use]
+pub fn index(name: &str) -> u32 {
+    if_nametoindex(name).unwrap_or(0)
 }
 
 /// The interface and address that packets to this destination leave by; `None` without a route.

@@ -317,6 +317,14 @@ impl ControlHost for Hands<'_> {
             set(6, totals.forgotten);
             set(7, totals.authenticated);
             set(8, totals.interleaved);
+            let stamped = totals.kernel_receive + totals.card_receive;
+            set(11, totals.received.saturating_sub(stamped));
+            // Every reply has a time of its own; those that left were told of the others beside it.
+            set(12, totals.answered.saturating_sub(totals.interleaved));
+            set(13, totals.kernel_receive);
+            set(14, totals.kernel_transmit);
+            set(15, totals.card_receive);
+            set(16, totals.card_transmit);
         }
         ServerStats { counters }
     }

@@ -150,7 +150,9 @@ pub fn run_loaded(
     observer.say(&begins(&config, beside));
     let mut plan_applied = None;
     if let Some((opened, plan)) = serving {
-        let host = ServerHost::start(opened, &plan, config.keys.clone())?;
+        // What came of the cards is said when the requests' are switched on.
+        let cards = || settings::cards::switched_on(&settings, |_| ());
+        let host = ServerHost::start(opened, &plan, config.keys.clone(), &cards)?;
         observer.server = Some(host);
         plan_applied = Some((plan, access.len()));
     }

@@ -22,6 +22,7 @@ use crate::server::counters::Totals;
 use crate::server::respond::Policy;
 use crate::server::state::State;
 use crate::sys;
+use crate::sys::cards::Cards;
 use crate::sys::clock_watch::ClockWatch;
 use crate::sys::resolve::Lookups;
 use crate::sys::serve::Opened;
@@ -62,11 +63,16 @@ pub struct ServerHost {
 
 impl ServerHost {
     /// Begins to answer on open sockets; until the first [`ServerHost::publish`] nobody is told the
-    /// time.
+    /// time. `cards` gives the network cards whose timestamps are used, once a thread.
     ///
     /// # Errors
     /// When the kernel gives no thread.
-    pub fn start(opened: Opened, plan: &Plan, keys: Keys) -> Result<Self, Failure> {
+    pub fn start(
+        opened: Opened,
+        plan: &Plan,
+        keys: Keys,
+        cards: &dyn Fn() -> Cards,
+    ) -> Result<Self, Failure> {
         let rules = Rules::new(plan.rules.clone());
         let policy = Policy {
             access: rules.access(),
@@ -75,7 +81,7 @@ impl ServerHost {
             keys: keys.clone(),
         };
         let addresses = opened.addresses().to_vec();
-        let server = opened.start(policy, plan.table)?;
+        let server = opened.start(policy, plan.table, cards)?;
         let names = rules.names();
         let now = sys::clock::monotonic_raw();
         Ok(Self {

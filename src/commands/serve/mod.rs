@@ -398,7 +398,8 @@ fn say(text: &str) {
 pub fn account(totals: &Totals) -> String {
     let mut text = format!("{} requests received", totals.received);
     let shown = totals.list().into_iter().filter(|(name, n)| {
-        *n > 0 && !matches!(*name, "received" | "kernel_receive" | "kernel_transmit")
+        let usual = matches!(*name, "received" | "kernel_receive" | "kernel_transmit");
+        *n > 0 && !usual
     });
     for (name, number) in shown {
         text.push_str(&format!(", {number} {}", name.replace('_', " ")));

@@ -60,7 +60,7 @@ fn datagram(bytes: &[u8]) -> Datagram<'_> {
         from: "192.0.2.9".parse().unwrap(),
         port: 40_000,
         received: NtpTimestamp::from_bits(NOW),
-        by_kernel: true,
+        stamped: StampedBy::Kernel,
         transmit: NtpTimestamp::from_bits(NOW + 1000),
         now_ns: 5,
         trace: None,
@@ -175,7 +175,7 @@ fn the_third_exchange_of_a_client_that_interleaves_tells_when_the_second_reply_l
         if n == 2 {
             // The kernel tells when the second one really left.
             let left = at(2).plus(NtpDuration::from_seconds(0.003));
-            responder.departed(datagram.from, &reply.encode(), left);
+            responder.departed(datagram.from, &reply.encode(), left, StampedBy::Kernel);
         }
         reply
     };

@@ -19,23 +19,27 @@ pub struct Line {
     pairs: VecDeque<Pair>,
     least: usize,
     most: usize,
+    /// So far from the last pair, in seconds, the line is not believed.
+    far: f64,
 }
 
 /// Pairs further apart say little of the rate now, in seconds.
 const OLD: f64 = 4000.0;
 /// Clocks whose rates differ by more are no clocks: one was set in between.
 const APART: f64 = 1e-3;
-/// So far from the last pair, in seconds, the line is not believed.
+/// A line is believed at least so far from its last pair, in seconds.
 const FAR: f64 = 8.0;
 
 impl Line {
-    /// Without a pair yet: it says nothing before it has `least`, and keeps `most` at most.
+    /// Without a pair yet: it says nothing before it has `least`, and keeps `most` at most; pairs come
+    /// so many seconds apart.
     #[must_use]
-    pub fn new(least: usize, most: usize) -> Self {
+    pub fn new(least: usize, most: usize, interval: f64) -> Self {
         Self {
             pairs: VecDeque::new(),
             least: least.max(2),
             most: most.clamp(2, 256),
+            far: FAR.max(2.0 * interval),
         }
     }
 
@@ -76,7 +80,7 @@ impl Line {
         let counted = last.card.saturating_sub(first.card) as f64 * 1e-9;
         let rate = last.raw.seconds_since(first.raw) / counted;
         let since = card.saturating_sub(last.card) as f64 * 1e-9;
-        (since.abs() < FAR && rate.is_finite()).then(|| last.raw.plus_seconds(since * rate))
+        (since.abs() < self.far && rate.is_finite()).then(|| last.raw.plus_seconds(since * rate))
     }
 }
 
@@ -100,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_stamp_is_placed_by_a_card_of_another_rate() {
-        let mut line = Line::new(2, 16);
+        let mut line = Line::new(2, 16, 1.0);
         line.push(pair(0.0));
         assert_eq!(line.at(card(0.1)), None);
         line.push(pair(64.0));
@@ -111,6 +115,10 @@ mod tests {
                 .seconds_since(pair(seconds).raw);
             assert!(off.abs() < 2e-9, "{seconds}: {off}");
         }
+        // A clock that is seldom read is believed for as long.
+        let mut seldom = Line::new(2, 16, 64.0);
+        (seldom.push(pair(0.0)), seldom.push(pair(64.0)));
+        assert!(seldom.at(card(120.0)).is_some() && seldom.at(card(200.0)).is_none());
         // Nothing is said of what is far away.
         assert_eq!(line.at(card(128.0)), None);
         assert_eq!(line.at(i64::MIN), None);
@@ -118,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_card_that_was_set_starts_anew() {
-        let mut line = Line::new(2, 16);
+        let mut line = Line::new(2, 16, 1.0);
         line.push(pair(0.0));
         line.push(pair(1.0));
         let set = |seconds: f64| Pair {
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_line_is_as_long_as_it_may_be() {
-        let mut line = Line::new(2, 4);
+        let mut line = Line::new(2, 4, 1.0);
         for n in 0..100 {
             line.push(pair(f64::from(n)));
         }

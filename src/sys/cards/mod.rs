@@ -11,6 +11,7 @@ use super::files;
 use super::interfaces;
 use super::refclock::ptp;
 use super::refclock::ptp::PtpDevice;
+use super::steered;
 use crate::time::Monotonic;
 use config::RxFilter;
 use line::Line;
@@ -33,6 +34,9 @@ pub struct CardConfig {
     pub receive_ns: i64,
     /// The hardware's cross timestamps of its clock are used where there are any.
     pub precise: bool,
+    /// Readings of its clock that took no more than so many nanoseconds longer than the quickest are
+    /// as good.
+    pub precision_ns: i64,
     /// Which received packets are stamped; none chooses: all, else those of NTP.
     pub filter: Option<RxFilter>,
 }
@@ -48,6 +52,7 @@ impl CardConfig {
             transmit_ns: 0,
             receive_ns: 0,
             precise: true,
+            precision_ns: 100,
             filter: None,
         }
     }
@@ -57,6 +62,8 @@ impl CardConfig {
 #[derive(Debug)]
 pub struct Card {
     config: CardConfig,
+    /// The kernel's number of the interface.
+    index: u32,
     device: PtpDevice,
     line: Line,
     /// Nanoseconds that an octet takes on the wire.
@@ -98,7 +105,8 @@ impl Card {
         let speed = files::read_text(Path::new(&speed), 32).unwrap_or_default();
         let megabits: f64 = speed.trim().parse().unwrap_or(0.0);
         Ok(Self {
-            line: Line::new(config.samples.0, config.samples.1),
+            index: interfaces::index(&config.interface),
+            line: Line::new(config.samples.0, config.samples.1, config.interval),
             octet_ns: if megabits >= 1.0 {
                 8000.0 / megabits
             } else {
@@ -141,13 +149,9 @@ impl Card {
         self.read();
         let at = self.line.at(stamp)?;
         // Both clocks now: the engine goes the same way back.
-        let raw = clock::monotonic_raw();
-        let (seconds, nanos) = clock::unix();
-        let now = seconds
-            .saturating_mul(1_000_000_000)
-            .saturating_add(i64::from(nanos));
-        let ago = (raw.seconds_since(at) * 1e9).round() as i64;
-        let placed = now.saturating_sub(ago).saturating_add(shift);
+        let now = steered::reading();
+        let ago = (now.raw.seconds_since(at) * 1e9).round() as i64;
+        let placed = now.unix_ns.saturating_sub(ago).saturating_add(shift);
         let near = |kernel: i64| placed.saturating_sub(kernel).saturating_abs() < NEAR_NS;
         kernel.is_none_or(near).then_some(placed)
     }
@@ -159,16 +163,15 @@ impl Card {
         if !self.line.last().is_none_or(due) {
             return;
         }
-        let Some(found) = self.device.compare().ok().and_then(|all| ptp::best(&all)) else {
+        let precision = self.config.precision_ns;
+        let best = |all: Vec<_>| ptp::best_within(&all, precision);
+        let Some(found) = self.device.compare().ok().and_then(best) else {
             return;
         };
         let raw = found.raw.unwrap_or_else(|| {
-            let raw = clock::monotonic_raw();
-            let (seconds, nanos) = clock::unix();
-            let now = seconds
-                .saturating_mul(1_000_000_000)
-                .saturating_add(i64::from(nanos));
-            raw.plus_seconds(-(now.saturating_sub(found.system_ns) as f64) * 1e-9)
+            let now = steered::reading();
+            let ago = now.unix_ns.saturating_sub(found.system_ns);
+            now.raw.plus_seconds(-(ago as f64) * 1e-9)
         });
         self.line.push(Pair {
             raw,
@@ -214,6 +217,18 @@ impl Cards {
         }
         self.homes.push((home, card));
         card
+    }
+
+    /// The card of an interface, by the kernel's number of it.
+    #[must_use]
+    pub fn of_interface(&self, index: u32) -> Option<usize> {
+        self.cards.iter().position(|card| card.index == index)
+    }
+
+    /// Whether the card of a number stamps what is sent.
+    #[must_use]
+    pub fn transmits(&self, number: usize) -> bool {
+        self.cards.get(number).is_some_and(|card| card.transmits)
     }
 
     /// The card of a number.

@@ -405,12 +405,18 @@ fn between(before: &ClockTime, device: &ClockTime, after: &ClockTime) -> Compari
 /// The best of several readings: those that took the least time are averaged.
 #[must_use]
 pub fn best(all: &[Comparison]) -> Option<Comparison> {
+    best_within(all, 0)
+}
+
+/// The same; those that took no more than so many nanoseconds longer than the quickest are as good.
+#[must_use]
+pub fn best_within(all: &[Comparison], precision_ns: i64) -> Option<Comparison> {
     let least = all
         .iter()
         .map(|c| c.took_ns)
         .filter(|took| *took >= 0)
         .min()?;
-    let limit = least.saturating_add(least / 10);
+    let limit = least.saturating_add(precision_ns.max(least / 10));
     let near: Vec<&Comparison> = all
         .iter()
         .filter(|c| (0..=limit).contains(&c.took_ns))

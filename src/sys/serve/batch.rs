@@ -8,6 +8,7 @@
 use super::control::Local;
 use super::control::bytes;
 use super::control::bytes_mut;
+use super::control::card_stamp;
 use super::control::controls;
 use super::control::name_length;
 use super::control::plain;
@@ -56,10 +57,52 @@ pub(super) struct Arrival {
     pub(super) port: u16,
     /// The kernel's time of arrival.
     pub(super) at: Option<NtpTimestamp>,
+    /// The network card's, by its own clock, in nanoseconds.
+    pub(super) card: Option<i64>,
     /// Octets; more than were read when it was cut.
     pub(super) length: usize,
     /// Address and interface that it came to.
     to: Local,
+}
+
+impl Arrival {
+    /// The kernel's number of the interface that it came to; 0 when it is not known.
+    pub(super) fn interface(&self) -> u32 {
+        self.to.interface()
+    }
+}
+
+/// A time of departure.
+pub(super) struct Departure<'a> {
+    /// The datagram as it left, of which the last octets are the reply.
+    pub(super) datagram: &'a [u8],
+    /// The kernel's time.
+    pub(super) at: Option<NtpTimestamp>,
+    /// The network card's, by its own clock, in nanoseconds.
+    pub(super) card: Option<i64>,
+}
+
+/// Who is to tell when a reply leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Nobody.
+    None,
+    /// The kernel.
+    Kernel,
+    /// The network card, and the kernel in case it does not.
+    Card,
+}
+
+impl Wish {
+    const fn flags(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Kernel => libc::SOF_TIMESTAMPING_TX_SOFTWARE,
+            Self::Card => {
+                libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_TX_HARDWARE
+            }
+        }
+    }
 }
 
 /// The memory of one worker's batches.
@@ -149,6 +192,7 @@ impl Batch {
             from,
             port,
             at: None,
+            card: None,
             length: message.msg_len as usize,
             to: Local::Unknown,
         };
@@ -156,6 +200,7 @@ impl Batch {
         for (level, kind, data) in controls(bytes(&slot.control_in), end) {
             match (level, kind) {
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => arrival.at = timestamp(data),
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => arrival.card = card_stamp(data),
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                     arrival.to = plain(data).map_or(Local::Unknown, Local::V4);
                 }
@@ -178,9 +223,9 @@ impl Batch {
         Some((slot.data.get(..length)?, &mut slot.reply))
     }
 
-    /// Puts the reply to a datagram into the queue of what is sent; `stamp` asks the kernel to tell
-    /// when it leaves.
-    pub(super) fn push(&mut self, index: usize, arrival: &Arrival, length: usize, stamp: bool) {
+    /// Puts the reply to a datagram into the queue of what is sent; `wish` says who is to tell when it
+    /// leaves.
+    pub(super) fn push(&mut self, index: usize, arrival: &Arrival, length: usize, wish: Wish) {
         let (Some(slot), Some(vector), Some(message)) = (
             self.slots.get_mut(index),
             self.vectors_out.get_mut(self.waiting),
@@ -190,8 +235,8 @@ impl Batch {
         };
         let room = bytes_mut(&mut slot.control_out);
         let mut used = write_local(room, &arrival.to);
-        if stamp {
-            let wish = libc::SOF_TIMESTAMPING_TX_SOFTWARE.to_ne_bytes();
+        if wish != Wish::None {
+            let wish = wish.flags().to_ne_bytes();
             used = write_control(room, used, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &wish);
         }
         vector.iov_base = slot.reply.as_mut_ptr().cast();
@@ -248,9 +293,8 @@ impl Batch {
         lost
     }
 
-    /// Reads one time of departure from the error queue: the datagram as it left, of which the last
-    /// octets are the reply, and when. None when there is nothing more.
-    pub(super) fn departure(&mut self, fd: &OwnedFd) -> Option<(&[u8], Option<NtpTimestamp>)> {
+    /// Reads one time of departure from the error queue. None when there is nothing more.
+    pub(super) fn departure(&mut self, fd: &OwnedFd) -> Option<Departure<'_>> {
         let slot = self.slots.first_mut()?;
         let mut vector = libc::iovec {
             iov_base: slot.data.as_mut_ptr().cast(),
@@ -267,10 +311,13 @@ impl Batch {
         let length = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) };
         let length = usize::try_from(length).ok()?.min(DATA);
         let end = size(header.msg_controllen).min(CONTROL_IN);
-        let at = controls(bytes(&slot.control_in), end)
-            .find(|c| (c.0, c.1) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING))
-            .and_then(|c| timestamp(c.2));
-        Some((slot.data.get(..length)?, at))
+        let told = controls(bytes(&slot.control_in), end)
+            .find(|c| (c.0, c.1) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING));
+        Some(Departure {
+            datagram: slot.data.get(..length)?,
+            at: told.and_then(|c| timestamp(c.2)),
+            card: told.and_then(|c| card_stamp(c.2)),
+        })
     }
 }
 

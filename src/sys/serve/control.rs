@@ -19,6 +19,17 @@ pub(super) enum Local {
     V6(libc::in6_pktinfo),
 }
 
+impl Local {
+    /// The kernel's number of the interface; 0 when it is not known.
+    pub(super) fn interface(&self) -> u32 {
+        match self {
+            Self::Unknown => 0,
+            Self::V4(info) => u32::try_from(info.ipi_ifindex).unwrap_or(0),
+            Self::V6(info) => u32::try_from(info.ipi6_ifindex).unwrap_or(0),
+        }
+    }
+}
+
 /// Structures of the kernel's that are numbers only, in any combination.
 pub(super) trait Plain: Copy {}
 impl Plain for libc::cmsghdr {}
@@ -114,6 +125,13 @@ pub(super) fn timestamp(data: &[u8]) -> Option<NtpTimestamp> {
     let time: libc::timespec = plain(data)?;
     let nanos = u32::try_from(time.tv_nsec).ok()?;
     (time.tv_sec != 0).then(|| NtpTimestamp::from_unix(time.tv_sec, nanos))
+}
+
+/// The third of three timespecs, the network card's by its own clock, in nanoseconds.
+pub(super) fn card_stamp(data: &[u8]) -> Option<i64> {
+    let time: libc::timespec = plain(data.get(2 * size_of::<libc::timespec>()..)?)?;
+    let nanos = time.tv_sec.checked_mul(1_000_000_000)?;
+    nanos.checked_add(time.tv_nsec).filter(|&at| at > 0)
 }
 
 pub(super) fn plain<T: Plain>(data: &[u8]) -> Option<T> {

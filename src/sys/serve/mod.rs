@@ -8,6 +8,7 @@ mod cost;
 mod socket;
 mod worker;
 
+use super::cards::Cards;
 use super::clock_watch::ClockWatch;
 use super::error::Error;
 use crate::server::clients::Clients;
@@ -124,11 +125,17 @@ impl Opened {
         &self.addresses
     }
 
-    /// Begins to answer, with tables of clients of so many octets in all.
+    /// Begins to answer, with tables of clients of so many octets in all. `cards` gives each worker the
+    /// network cards whose timestamps it uses.
     ///
     /// # Errors
     /// When the kernel gives no thread or no random numbers.
-    pub fn start(self, policy: Policy, table: usize) -> Result<Server, Error> {
+    pub fn start(
+        self,
+        policy: Policy,
+        table: usize,
+        cards: &dyn Fn() -> Cards,
+    ) -> Result<Server, Error> {
         let count = self.sockets.len();
         let shared = Arc::new(Shared {
             published: Published::default(),
@@ -147,7 +154,7 @@ impl Opened {
             threads: Vec::new(),
         };
         for (number, sockets) in self.sockets.into_iter().enumerate() {
-            server.spawn(number, sockets, table / count)?;
+            server.spawn(number, sockets, table / count, cards())?;
         }
         Ok(server)
     }
@@ -175,7 +182,13 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    fn spawn(&mut self, number: usize, sockets: Vec<OwnedFd>, table: usize) -> Result<(), Error> {
+    fn spawn(
+        &mut self,
+        number: usize,
+        sockets: Vec<OwnedFd>,
+        table: usize,
+        cards: Cards,
+    ) -> Result<(), Error> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let wake = EventFd::from_value_and_flags(0, flags)
             .map_err(|e| Error::new("wake", "a worker", e.into()))?;
@@ -185,6 +198,11 @@ impl Server {
         let clients = Clients::new(table, policy.limit, super::random::bits()?);
         let continuity = Continuity::new(sockets.len());
         let wanted_ns = vec![None; sockets.len()];
+        if !cards.is_empty() {
+            for fd in &sockets {
+                socket::tell_departures(fd, false, true);
+            }
+        }
         let worker = Worker {
             number,
             sockets,
@@ -197,6 +215,7 @@ impl Server {
             continuity,
             cost: Cost::default(),
             awaited: VecDeque::with_capacity(AWAITED),
+            cards,
             wanted_ns,
         };
         let thread = std::thread::Builder::new()

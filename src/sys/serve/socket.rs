@@ -151,13 +151,18 @@ pub(super) fn inherited(count: i32, binding: &Binding) -> Result<Vec<OwnedFd>, E
     Ok(sockets)
 }
 
-/// Has the kernel tell when replies leave for which that is asked, or no longer.
-pub(super) fn tell_departures(fd: &OwnedFd, tell: bool) {
-    let wanted = if tell {
-        TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE
-    } else {
-        TimestampingFlag::empty()
-    };
+/// Has the kernel tell when replies leave for which that is asked, or no longer; with `cards` it tells
+/// the network cards' timestamps of all that comes and leaves as well.
+pub(super) fn tell_departures(fd: &OwnedFd, tell: bool, cards: bool) {
+    let mut wanted = TimestampingFlag::empty();
+    if tell {
+        wanted |= TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+    }
+    if cards {
+        wanted |= TimestampingFlag::SOF_TIMESTAMPING_RAW_HARDWARE
+            | TimestampingFlag::SOF_TIMESTAMPING_RX_HARDWARE
+            | TimestampingFlag::from_bits_retain(libc::SOF_TIMESTAMPING_OPT_TX_SWHW);
+    }
     let _ = setsockopt(fd, sockopt::Timestamping, &wanted);
 }
 

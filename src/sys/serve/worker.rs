@@ -3,7 +3,9 @@
 
 use super::Shared;
 use super::batch::BATCH;
+use super::batch::Arrival;
 use super::batch::Batch;
+use super::batch::Wish;
 use super::cost::Cost;
 use super::cost::Now;
 use super::cost::ntp;
@@ -13,8 +15,10 @@ use crate::server::continuity::Continuity;
 use crate::server::respond::Datagram;
 use crate::server::respond::Outcome;
 use crate::server::respond::Responder;
+use crate::server::respond::StampedBy;
 use crate::server::state::Header;
 use crate::server::state::State;
+use crate::sys::cards::Cards;
 use crate::sys::clock;
 use crate::sys::clock_watch::ClockWatch;
 use crate::time::NtpTimestamp;
@@ -42,6 +46,16 @@ const WAIT_MS: u16 = 60_000;
 /// Longest wait while a time of departure is awaited, in milliseconds.
 const DEPARTURE_MS: u16 = 50;
 
+/// A reply whose time of departure is awaited.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Awaited {
+    to: IpAddr,
+    /// Its receive timestamp.
+    key: [u8; 8],
+    /// The card that stamps it, if one does.
+    card: Option<usize>,
+}
+
 /// What one thread has.
 pub(super) struct Worker {
     pub(super) number: usize,
@@ -57,8 +71,10 @@ pub(super) struct Worker {
     /// Whether the clock is still the one of the state.
     pub(super) continuity: Continuity,
     pub(super) cost: Cost,
-    /// Replies whose time of departure is awaited: to whom, and their receive timestamp.
-    pub(super) awaited: VecDeque<(IpAddr, [u8; 8])>,
+    /// Replies whose time of departure is awaited.
+    pub(super) awaited: VecDeque<Awaited>,
+    /// The network cards whose timestamps are used.
+    pub(super) cards: Cards,
     /// For each socket of which the kernel tells times of departure, when one was last wanted, on
     /// the undisciplined clock.
     pub(super) wanted_ns: Vec<Option<u64>>,
@@ -181,7 +197,7 @@ impl Worker {
             (self.sockets.get(index), self.wanted_ns.get_mut(index))
             && wanted.replace(now_ns).is_none()
         {
-            socket::tell_departures(socket, true);
+            socket::tell_departures(socket, true, !self.cards.is_empty());
         }
     }
 
@@ -192,7 +208,7 @@ impl Worker {
             && wanted.is_some_and(|last| now_ns.saturating_sub(last) > UNWANTED_NS)
         {
             *wanted = None;
-            socket::tell_departures(socket, false);
+            socket::tell_departures(socket, false, !self.cards.is_empty());
         }
     }
 
@@ -209,19 +225,24 @@ impl Worker {
             self.responder.unreadable();
             return false;
         };
+        let card = self.cards.of_interface(arrival.interface());
+        let by_card = card.and_then(|card| self.arrived(card, &arrival, now));
         let Some((bytes, reply)) = self.batch.buffers(slot, arrival.length) else {
             self.responder.unreadable();
             return false;
         };
         let seen = ntp(now.unix_ns);
+        let known = by_card.map(|at| (at, StampedBy::Card));
+        let known = known.or_else(|| Some((arrival.at?, StampedBy::Kernel)));
         // A time of arrival after now is from before the clock was set back.
-        let kernel = arrival.at.filter(|at| seen.since(*at).to_bits() >= 0);
+        let known = known.filter(|(at, _)| seen.since(*at).to_bits() >= 0);
+        let (received, stamped) = known.unwrap_or((seen, StampedBy::Program));
         let datagram = Datagram {
             bytes,
             from: arrival.from,
             port: arrival.port,
-            received: kernel.unwrap_or(seen),
-            by_kernel: kernel.is_some(),
+            received,
+            stamped,
             transmit: leaves,
             now_ns: now.raw_ns,
             trace: Some(trace),
@@ -229,18 +250,34 @@ impl Worker {
         match self.responder.answer(header, &datagram, reply) {
             Outcome::Silence => false,
             Outcome::Reply { length, stamp } => {
+                let card = card.filter(|&card| self.cards.transmits(card));
                 if stamp {
                     if self.awaited.len() >= AWAITED {
                         self.awaited.pop_front();
                     }
                     let key = reply.get(32..40).and_then(|r| r.first_chunk::<8>());
                     let key = key.copied().unwrap_or_default();
-                    self.awaited.push_back((arrival.from, key));
+                    let to = arrival.from;
+                    self.awaited.push_back(Awaited { to, key, card });
                 }
-                self.batch.push(slot, &arrival, length, stamp);
+                let wish = match card {
+                    _ if !stamp => Wish::None,
+                    Some(_) => Wish::Card,
+                    None => Wish::Kernel,
+                };
+                self.batch.push(slot, &arrival, length, wish);
                 stamp
             }
         }
+    }
+
+    /// When a datagram arrived by the stamp of this card, if it has one.
+    fn arrived(&mut self, card: usize, arrival: &Arrival, now: Now) -> Option<NtpTimestamp> {
+        let stamp = arrival.card?;
+        let card = self.cards.get(card)?;
+        let ipv6 = arrival.from.is_ipv6();
+        card.arrived(stamp, Some(now.unix_ns), arrival.length, ipv6)
+            .map(ntp)
     }
 
     /// Times of departure that the kernel has told by now.
@@ -252,14 +289,28 @@ impl Worker {
             let Some(socket) = self.sockets.get(index) else {
                 return;
             };
-            let Some((datagram, at)) = self.batch.departure(socket) else {
+            let Some(told) = self.batch.departure(socket) else {
                 return;
             };
-            let (Some(at), Some((place, reply))) = (at, find(&self.awaited, datagram)) else {
+            let Some((place, reply)) = find(&self.awaited, told.datagram) else {
                 continue;
             };
-            if let Some((to, _)) = self.awaited.remove(place) {
-                self.responder.departed(to, reply, at.plus(smoothing));
+            let Some(awaited) = self.awaited.get(place).copied() else {
+                continue;
+            };
+            let by_card = told.card.zip(awaited.card).and_then(|(stamp, card)| {
+                let left = self.cards.get(card)?.left(stamp, Some(now.unix_ns));
+                Some((ntp(left?), StampedBy::Card))
+            });
+            let known = by_card.or_else(|| Some((told.at?, StampedBy::Kernel)));
+            // The card's comes after the kernel's.
+            let last = told.card.is_some() || awaited.card.is_none();
+            if last && (known.is_some() || told.card.is_some()) {
+                self.awaited.remove(place);
+            }
+            if let Some((at, stamped)) = known {
+                let (to, at) = (awaited.to, at.plus(smoothing));
+                self.responder.departed(to, reply, at, stamped);
             }
         }
     }
@@ -296,14 +347,14 @@ impl Worker {
 
 /// The awaited reply that a datagram ends with: header and perhaps a MAC, at the very end of it.
 fn find<'a>(
-    awaited: &VecDeque<(IpAddr, [u8; 8])>,
+    awaited: &VecDeque<Awaited>,
     datagram: &'a [u8],
 ) -> Option<(usize, &'a [u8])> {
     // Without a MAC, with one of MD5, SHA1, SHA256, SHA384, SHA512.
     [48, 68, 72, 84, 100, 116].into_iter().find_map(|length| {
         let reply = datagram.get(datagram.len().checked_sub(length)?..)?;
         let key = reply.get(32..40)?;
-        let place = awaited.iter().position(|(_, k)| k.as_slice() == key)?;
+        let place = awaited.iter().position(|a| a.key.as_slice() == key)?;
         Some((place, reply))
     })
 }

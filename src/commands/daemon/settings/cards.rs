@@ -9,6 +9,8 @@ use crate::sys::cards::config::RxFilter;
 use crate::sys::interfaces;
 use std::collections::BTreeSet;
 
+/// Readings of a card's clock are as exact as this unless `precision` says otherwise, in seconds.
+const PRECISION: f64 = 1e-7;
 /// A reply waits so long for its request's stamp unless `hwtstimeout` says otherwise, in seconds.
 const PATIENCE: f64 = 1e-3;
 
@@ -61,12 +63,15 @@ fn configs(line: &HwTimestamp, all: &BTreeSet<String>) -> Vec<CardConfig> {
         "none" => Some(RxFilter::None),
         _ => None,
     });
+    // A stamp is placed by a reading no older than this: none needs to be made in between.
+    let poll = line.minpoll.unwrap_or(0).min(line.maxpoll.unwrap_or(i8::MAX));
     let config = |name: &&str| CardConfig {
-        interval: f64::from(line.minpoll.unwrap_or(0).clamp(-6, 20)).exp2(),
+        interval: f64::from(poll.clamp(-6, 20)).exp2(),
         samples: (size(line.minsamples, 2), size(line.maxsamples, 16)),
         transmit_ns: nanos(line.txcomp),
         receive_ns: nanos(line.rxcomp),
         precise: !line.nocrossts,
+        precision_ns: nanos(Some(line.precision.unwrap_or(PRECISION))).max(0),
         filter,
         ..CardConfig::new(*name)
     };
@@ -106,8 +111,8 @@ mod tests {
     #[test]
     fn a_line_is_understood_whole() {
         let found = of(
-            "hwtimestamp eth0 minpoll -2 minsamples 4 maxsamples 8 txcomp 300e-9 \
-             rxcomp 645e-9 nocrossts rxfilter ptp\n",
+            "hwtimestamp eth0 minpoll -2 maxpoll 2 minsamples 4 maxsamples 8 precision 2e-7 \
+             txcomp 300e-9 rxcomp 645e-9 nocrossts rxfilter ptp\n",
         );
         let wanted = CardConfig {
             interface: "eth0".to_owned(),
@@ -116,9 +121,12 @@ mod tests {
             transmit_ns: 300,
             receive_ns: 645,
             precise: false,
+            precision_ns: 200,
             filter: Some(RxFilter::Ptp),
         };
         assert_eq!(found, [wanted]);
+        let seldom = of("hwtimestamp eth0 minpoll 4 maxpoll 2\n");
+        assert_eq!((seldom[0].interval, seldom[0].precision_ns), (4.0, 100));
     }
 
     #[test]

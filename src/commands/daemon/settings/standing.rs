@@ -26,8 +26,6 @@ pub enum Standing {
     Obsolete,
     /// It concerns answering clients: followed by `serve`, not by `sync --daemon`.
     Serve,
-    /// Followed toward the sources; not (yet) toward clients: why.
-    Sources(&'static str),
     /// Not followed (yet): why, or what happens instead.
     Not(&'static str),
 }
@@ -36,7 +34,6 @@ use Standing::Done;
 use Standing::Not;
 use Standing::Obsolete;
 use Standing::Serve;
-use Standing::Sources;
 
 /// What the daemon is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -81,7 +78,7 @@ pub const DIRECTIVES: &[(&str, Standing)] = &[
     ("fallbackdrift", Done),
     ("generatecommandkey", Obsolete),
     ("hwclockfile", Done),
-    ("hwtimestamp", Sources("used toward the sources only: answers have the kernel's timestamps")),
+    ("hwtimestamp", Done),
     ("hwtstimeout", Done),
     ("include", Done),
     ("initstepslew", Done),
@@ -227,12 +224,12 @@ pub const OF_REFCLOCKS: &[(&str, Standing)] = &[
 /// Every option of `hwtimestamp`, in the order of the syntax's table.
 #[rustfmt::skip]
 pub const OF_CARDS: &[(&str, Standing)] = &[
-    ("maxpoll", Not("the card's clock is read when a packet was stamped; the option is ignored")),
+    ("maxpoll", Done),
     ("maxsamples", Done),
     ("minpoll", Done),
     ("minsamples", Done),
     ("nocrossts", Done),
-    ("precision", Not("measurements are weighed by what they show; the option is ignored")),
+    ("precision", Done),
     ("rxcomp", Done),
     ("rxfilter", Done),
     ("txcomp", Done),
@@ -372,7 +369,6 @@ fn takes_away(name: &str) -> bool {
 fn sentence(standing: Standing, role: Role, name: &str, value: &Value) -> Option<&'static str> {
     match standing {
         Done | Obsolete => None,
-        Sources(why) => (role == Role::Serve).then_some(why),
         Not(why) => Some(why),
         Serve if role == Role::Serve => None,
         // `port 0` asks for just what happens; so do lines that only take away.
