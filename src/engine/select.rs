@@ -18,6 +18,13 @@ pub struct Claim {
     pub trusted: bool,
 }
 
+impl Claim {
+    /// Whether an interval is within the bounds.
+    pub(crate) const fn holds(&self, (low, high): (f64, f64)) -> bool {
+        self.low <= low && self.high >= high
+    }
+}
+
 /// The interval in which a majority of the claims agree; nothing when there is no majority.
 ///
 /// Trusted claims, if there are any, are the only ones that vote.

@@ -106,9 +106,14 @@ pub(crate) fn vote(
         .interval
         .map_or_else(Default::default, |i| select::agreeing(&only, i));
     let mut agree = Vec::new();
-    for (place, (index, _)) in claims.iter().enumerate() {
+    // A preferred source that admits to be as far off as it is: what all agree on is within its bounds.
+    let mut wide = Vec::new();
+    for (place, (index, claim)) in claims.iter().enumerate() {
+        let preferred = sources.get(*index).is_some_and(|s| s.select.prefer);
         if within.contains(&place) {
             agree.push(*index);
+        } else if preferred && vote.interval.is_some_and(|i| claim.holds(i)) {
+            wide.push(*index);
         } else if let Some(standing) = standings.get_mut(*index) {
             *standing = if touching.contains(&place) {
                 Standing::Outlier
@@ -118,7 +123,7 @@ pub(crate) fn vote(
         }
     }
     // Who is followed already is not left for one that comes back or is new.
-    let settled = before.is_some_and(|best| agree.contains(&best));
+    let settled = before.is_some_and(|best| agree.contains(&best) || wide.contains(&best));
     let waiting = if settled {
         0
     } else {
@@ -127,8 +132,9 @@ pub(crate) fn vote(
     let trusted = agree
         .iter()
         .any(|&i| sources.get(i).is_some_and(|s| s.select.trust));
-    let enough = agree.len() >= config.min_sources.max(1)
-        && (trusted || 2 * agree.len() > claims.len() + waiting);
+    let count = agree.len() + wide.len();
+    let enough =
+        count >= config.min_sources.max(1) && (trusted || 2 * count > claims.len() + waiting);
     let stray = outliers(sources, &agree, now, wander);
     for &index in &stray {
         if let Some(standing) = standings.get_mut(index) {
@@ -136,6 +142,7 @@ pub(crate) fn vote(
         }
     }
     agree.retain(|i| !stray.contains(i));
+    agree.extend(wide);
     let required = sources.iter().any(|s| s.select.require);
     let allowed = !required
         || agree
