@@ -311,7 +311,10 @@ mod tests {
                 phase += (told + surplus) * between;
             }
             // All of it, and no half.
-            assert!((told + surplus).abs() < 0.02 * surplus.abs(), "{told} {surplus}");
+            assert!(
+                (told + surplus).abs() < 0.02 * surplus.abs(),
+                "{told} {surplus}"
+            );
         }
     }
 

@@ -99,9 +99,21 @@ fn below_a_cloud_there_is_a_hypervisor() {
 #[test]
 fn where_the_hosts_clock_is_missing_the_way_to_it_is_told() {
     for (name, text, next) in [
-        ("azure-no-clock", "(/dev/ptp0 (mlx5_ptp) is none", "sudo modprobe hv_utils"),
-        ("azure-loaded", "Azure gives its time", "hv_utils is loaded: dmesg"),
-        ("kvm-no-clock", "(/dev/ptp0 (igb_ptp) is none", "sudo modprobe ptp_kvm"),
+        (
+            "azure-no-clock",
+            "(/dev/ptp0 (mlx5_ptp) is none",
+            "sudo modprobe hv_utils",
+        ),
+        (
+            "azure-loaded",
+            "Azure gives its time",
+            "hv_utils is loaded: dmesg",
+        ),
+        (
+            "kvm-no-clock",
+            "(/dev/ptp0 (igb_ptp) is none",
+            "sudo modprobe ptp_kvm",
+        ),
     ] {
         let (plans, findings) = platform::plans(copied(name).path());
         assert!(plans.is_empty(), "{name}: {plans:?}");

@@ -189,7 +189,10 @@ fn poll_and_dpoll_say_how_often_it_is_measured_and_read() {
         };
         let (_, engine) = alone(named(clock), device, 200.0);
         let source = &engine.sources[0];
-        (source.samples.len(), source.samples.back().unwrap().precision)
+        (
+            source.samples.len(),
+            source.samples.back().unwrap().precision,
+        )
     };
     let (seldom, exact) = of(3, -2);
     // Four quick ones, then one every eight seconds; 32 readings each.

@@ -182,13 +182,9 @@ pub fn run_loaded(
         false => Vec::new(),
     };
     let user = life::user(options, &settings, &unopened);
-    let opened = Control::open(
-        &settings,
-        user.as_deref(),
-        kept.clone(),
-        &watched,
-        |text| observer.say(text),
-    );
+    let opened = Control::open(&settings, user.as_deref(), kept.clone(), &watched, |text| {
+        observer.say(text)
+    });
     observer.asked = Some(opened);
     observer.rtc = RtcKeeper::open(&files, &watched, Rc::clone(&observer.logs))
         .filter(|_| !options.no_clock_control);

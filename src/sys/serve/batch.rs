@@ -98,9 +98,7 @@ impl Wish {
         match self {
             Self::None => 0,
             Self::Kernel => libc::SOF_TIMESTAMPING_TX_SOFTWARE,
-            Self::Card => {
-                libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_TX_HARDWARE
-            }
+            Self::Card => libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_TX_HARDWARE,
         }
     }
 }

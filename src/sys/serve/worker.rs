@@ -2,8 +2,8 @@
 //! batches it looks whether it is to change something; a packet waits for no lock.
 
 use super::Shared;
-use super::batch::BATCH;
 use super::batch::Arrival;
+use super::batch::BATCH;
 use super::batch::Batch;
 use super::batch::Wish;
 use super::cost::Cost;
@@ -346,10 +346,7 @@ impl Worker {
 }
 
 /// The awaited reply that a datagram ends with: header and perhaps a MAC, at the very end of it.
-fn find<'a>(
-    awaited: &VecDeque<Awaited>,
-    datagram: &'a [u8],
-) -> Option<(usize, &'a [u8])> {
+fn find<'a>(awaited: &VecDeque<Awaited>, datagram: &'a [u8]) -> Option<(usize, &'a [u8])> {
     // Without a MAC, with one of MD5, SHA1, SHA256, SHA384, SHA512.
     [48, 68, 72, 84, 100, 116].into_iter().find_map(|length| {
         let reply = datagram.get(datagram.len().checked_sub(length)?..)?;

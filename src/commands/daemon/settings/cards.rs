@@ -64,7 +64,10 @@ fn configs(line: &HwTimestamp, all: &BTreeSet<String>) -> Vec<CardConfig> {
         _ => None,
     });
     // A stamp is placed by a reading no older than this: none needs to be made in between.
-    let poll = line.minpoll.unwrap_or(0).min(line.maxpoll.unwrap_or(i8::MAX));
+    let poll = line
+        .minpoll
+        .unwrap_or(0)
+        .min(line.maxpoll.unwrap_or(i8::MAX));
     let config = |name: &&str| CardConfig {
         interval: f64::from(poll.clamp(-6, 20)).exp2(),
         samples: (size(line.minsamples, 2), size(line.maxsamples, 16)),
