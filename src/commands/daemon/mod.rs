@@ -157,8 +157,7 @@ pub fn run_loaded(
         plan_applied = Some((plan, access.len()));
     }
     let standard = refclocks::standard(&config);
-    let local = config.sources.iter().filter(|s| s.refclock.is_some());
-    let local: Vec<_> = local.cloned().collect();
+    let local = refclocks::of_this_machine(&config);
     let mut engine = Engine::new(config, Random::new(seed()?));
     let plain = standard.is_none() && files.temperature.is_none();
     // Against another clock than this machine's own, nothing holds over a restart.
@@ -177,10 +176,7 @@ pub fn run_loaded(
     // Whoever keeps the clock may answer root only: such a server stays what it is, unless a user
     // is named.
     let lower = !beside || options.user.is_some() || settings.user.is_some();
-    let unopened = match lower && sys::privileges::is_root() {
-        true => observer.clocks.open_all(&local),
-        false => Vec::new(),
-    };
+    let unopened = observer.clocks.open_as_root(&local, lower);
     let user = life::user(options, &settings, &unopened);
     let opened = Control::open(&settings, user.as_deref(), kept.clone(), &watched, |text| {
         observer.say(text)

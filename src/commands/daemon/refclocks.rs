@@ -11,6 +11,7 @@ use crate::engine::refclock::Tick;
 use crate::engine::source_id::SourceId;
 use crate::engine::standard::Readings;
 use crate::sys::error::Error;
+use crate::sys::privileges::is_root;
 use crate::sys::refclock::OpenClock;
 use crate::sys::requests::Watched;
 use std::os::fd::AsFd;
@@ -93,6 +94,15 @@ impl Refclocks {
             readings.push(&ticks);
         }
         ticks
+    }
+
+    /// As [`Refclocks::open_all`] where this process is root and is going to give that up.
+    #[must_use]
+    pub fn open_as_root(&mut self, sources: &[SourceConfig], gives_up: bool) -> Vec<Unopened> {
+        match gives_up && is_root() {
+            true => self.open_all(sources),
+            false => Vec::new(),
+        }
     }
 
     /// Opens all clocks of these while this process may do that still, for the sources that the
@@ -237,6 +247,13 @@ impl Refclocks {
             self.watched.add(of(open.source), copy);
         }
     }
+}
+
+/// The sources of a configuration that are clocks of this machine.
+#[must_use]
+pub fn of_this_machine(config: &Config) -> Vec<SourceConfig> {
+    let clocks = config.sources.iter().filter(|s| s.refclock.is_some());
+    clocks.cloned().collect()
 }
 
 /// The local standard of a configuration, if it has one.

@@ -117,7 +117,8 @@ mod tests {
         }
         // A clock that is seldom read is believed for as long.
         let mut seldom = Line::new(2, 16, 64.0);
-        (seldom.push(pair(0.0)), seldom.push(pair(64.0)));
+        seldom.push(pair(0.0));
+        seldom.push(pair(64.0));
         assert!(seldom.at(card(120.0)).is_some() && seldom.at(card(200.0)).is_none());
         // Nothing is said of what is far away.
         assert_eq!(line.at(card(128.0)), None);

@@ -25,7 +25,7 @@ impl Local {
         match self {
             Self::Unknown => 0,
             Self::V4(info) => u32::try_from(info.ipi_ifindex).unwrap_or(0),
-            Self::V6(info) => u32::try_from(info.ipi6_ifindex).unwrap_or(0),
+            Self::V6(info) => info.ipi6_ifindex,
         }
     }
 }
