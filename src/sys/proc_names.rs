@@ -13,7 +13,31 @@ use std::path::Path;
 /// The kernel keeps 15 octets of a name and ends them with a line's end.
 const LONGEST: usize = 16;
 
-/// Every process but this one, by number, with the kernel's name for it. One that ends meanwhile is
+/// The flag of a kernel thread in /proc/PID/stat (PF_KTHREAD of the kernel's sched.h).
+const KERNEL_THREAD: u32 = 0x0020_0000;
+
+/// The kernel's own threads, sorted: half of what /proc has, and one list names them. Empty where
+/// the kernel keeps no such list, or in a container, which has none of them.
+fn kernel_threads() -> Vec<u32> {
+    let read = |file: &str| files::read_text(Path::new(file), 1 << 20).ok();
+    let is_parent = |stat: String| {
+        let (_, rest) = stat.rsplit_once(')')?;
+        let flags: u32 = rest.split_whitespace().nth(6)?.parse().ok()?;
+        Some(flags & KERNEL_THREAD != 0)
+    };
+    if read("/proc/2/stat").and_then(is_parent) != Some(true) {
+        return Vec::new();
+    }
+    let list = read("/proc/2/task/2/children").unwrap_or_default();
+    let mut pids: Vec<u32> = list
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    pids
+}
+
+/// Every process but this one and the kernel's threads, by number, with the kernel's name for it. One that ends meanwhile is
 /// left out.
 ///
 /// # Errors
@@ -28,6 +52,8 @@ pub(super) fn each(mut see: impl FnMut(u32, &str)) -> Result<(), Error> {
         .filter(|pid| *pid != own)
         .collect();
     pids.sort_unstable();
+    let kernels = kernel_threads();
+    pids.retain(|pid| kernels.binary_search(pid).is_err());
     let directory = File::open(proc).map_err(failed)?;
     let mut path = String::new();
     for pid in pids {
@@ -61,5 +87,21 @@ mod tests {
         child.wait().unwrap();
         assert!(seen.contains(&(child.id(), "sleep".to_owned())), "{seen:?}");
         assert!(!seen.iter().any(|(pid, _)| *pid == std::process::id()));
+    }
+
+    #[test]
+    fn the_kernels_threads_are_no_programs() {
+        let threads = kernel_threads();
+        for pid in &threads {
+            // It has no program and no arguments; it may have ended.
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline"));
+            assert!(arguments.is_ok_and(|text| text.is_empty()) || !seen_now(*pid));
+        }
+        let own = std::process::id();
+        assert!(!threads.contains(&own) && !threads.contains(&1));
+    }
+
+    fn seen_now(pid: u32) -> bool {
+        Path::new(&format!("/proc/{pid}")).exists()
     }
 }
