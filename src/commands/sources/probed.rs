@@ -4,6 +4,7 @@
 use super::configured;
 use super::gather::Gathered;
 use super::observed::Observed;
+use super::reference;
 use crate::commands::Context;
 use crate::commands::sync::choose;
 use crate::commands::sync::judge;
@@ -104,6 +105,17 @@ fn row(source: &sync::SourceRow) -> SourceRow {
     row.jitter_s = source.jitter_s;
     row.samples = Some(source.samples);
     row.last_sample_age_s = source.offset_s.map(|_| 0.0);
+    row.reference = source
+        .refid
+        .as_deref()
+        .and_then(|refid| reference::upstream(refid, source.stratum));
+    let name = source.address.as_deref().unwrap_or(&source.name);
+    row.next = match state {
+        State::Unreachable => Some(format!("clockbox check-port {name}")),
+        State::Unresolved => Some(format!("getent ahosts {}", source.name)),
+        State::Kiss => Some("take another server: clockbox sources set HOST...".to_owned()),
+        _ => None,
+    };
     row.text = Some(match &source.text {
         Some(text) => format!("asked directly: {text}"),
         None => "asked directly: it answers and agrees".to_owned(),

@@ -98,11 +98,12 @@ pub fn judge(
         .map_or(String::new(), |s| format!(", as of {}", ago(s)));
     if daemon.holds_clock == Some(false) && !daemons.iter().any(|d| d.holds_clock == Some(true)) {
         judgement.verdict = Verdict::NotKept;
-        let lookers: Vec<&str> = daemons
+        let mut lookers: Vec<&str> = daemons
             .iter()
             .filter(|d| d.holds_clock == Some(false) && d.name != probed::NAME)
             .map(|d| d.name.as_str())
             .collect();
+        lookers.dedup();
         let (look, leave) = if lookers.len() > 1 {
             ("look", "leave")
         } else {

@@ -117,6 +117,10 @@ fn details(daemon: &DaemonRow, page: &Page) -> String {
     add("root dispersion", daemon.root_dispersion_s.map(seconds));
     add("last update", daemon.last_update.clone());
     add("update interval", daemon.update_interval_s.map(age));
+    // One that could not be asked has told nothing.
+    if parts.is_empty() {
+        return String::new();
+    }
     let text = format!("  {}: {}", daemon.name, parts.join(", "));
     format!("{}\n", wrap(text.trim_start(), page.width, 4))
 }
