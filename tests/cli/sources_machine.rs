@@ -3,6 +3,7 @@
 
 use crate::net::Net;
 use crate::net::skip;
+use crate::run::run;
 use crate::sources::file;
 use crate::sources::inside;
 use crate::sources::json;
@@ -104,6 +105,69 @@ strace -f -qq -o $DIR/many $CB sources >/dev/null
     assert!(many >= few + 200 * each, "{few} {many}");
     assert!(many <= few + 200 * each + 20, "{few} {many}");
     assert!(few < each * 100, "{few}");
+}
+
+#[test]
+fn usage_is_checked_before_anything_is_done() {
+    for (args, words) in [
+        (&["sources", "--max-error", "abc"][..], "100ms"),
+        (&["sources", "--watch=0.01"], "0.2"),
+        (
+            &["sources", "--prometheus", "--json"],
+            "cannot be used with",
+        ),
+        (&["sources", "set"], "required"),
+        (&["sources", "set", "53.45.6.700"], "700"),
+        (
+            &["sources", "set", "a", "--add", "--replace"],
+            "cannot be used with",
+        ),
+        (&["sources", "sets"], "tip:"),
+        // An option of the table before another verb; what holds for all may stand anywhere.
+        (&["sources", "--host", "a", "set", "b"], "--host before set"),
+        (&["sources", "--json", "set"], "required"),
+        (&["sources", "--host", "a:b"], "is no port"),
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.status, 64, "{args:?} {ran:?}");
+        assert!(ran.stderr.contains(words), "{args:?} {ran:?}");
+    }
+    let ran = run(&["status", "--root", "/no/such/directory", "--json"]);
+    assert_eq!(ran.status, 66);
+    ran.json();
+}
+
+#[test]
+fn status_of_an_image_names_what_is_enabled_and_what_conflicts() {
+    let image = tempfile::tempdir().unwrap();
+    let root = image.path();
+    let wants = root.join("etc/systemd/system/multi-user.target.wants");
+    let units = root.join("usr/lib/systemd/system");
+    std::fs::create_dir_all(&wants).unwrap();
+    std::fs::create_dir_all(&units).unwrap();
+    let path = root.to_str().unwrap();
+    let none = run(&["status", "--root", path, "--json"]);
+    assert_eq!(none.json()["verdict"], "not_kept");
+    for name in ["chronyd", "ntpd"] {
+        let unit = format!("{name}.service");
+        std::fs::write(units.join(&unit), "[Unit]\nConflicts=ntpd.service\n").unwrap();
+        let target = format!("/usr/lib/systemd/system/{unit}");
+        std::os::unix::fs::symlink(target, wants.join(&unit)).unwrap();
+        let ran = run(&["status", "--root", path, "--json"]);
+        let report = ran.json();
+        if name == "chronyd" {
+            assert_eq!((ran.status, &report["verdict"]), (0, &"right".into()));
+        } else {
+            assert_eq!((ran.status, &report["verdict"]), (1, &"not_right".into()));
+            assert!(
+                report["findings"][0]["text"]
+                    .as_str()
+                    .unwrap()
+                    .contains("chronyd and ntpd"),
+                "{report}"
+            );
+        }
+    }
 }
 
 /// The text format of Prometheus, by its rules: HELP and TYPE once before the samples of a family,
