@@ -37,7 +37,11 @@ fn target(version: Version) -> Target {
     }
 }
 
-fn conversion(path: &PathBuf, version: Version) -> (Input, Conversion) {
+pub(crate) fn conversion(
+    path: &PathBuf,
+    version: Version,
+    serve: Option<bool>,
+) -> (Input, Conversion) {
     let bytes = fs::read(path).unwrap();
     let mut input = Input::new(ntp::load_text(
         "ntp.conf",
@@ -50,7 +54,7 @@ fn conversion(path: &PathBuf, version: Version) -> (Input, Conversion) {
         content: Ok(b"-7.25\n".to_vec()),
     });
     let policy = Policy {
-        serve: None,
+        serve,
         ..Policy::default()
     };
     let done = convert(&input, &target(version), policy);
@@ -64,7 +68,7 @@ fn every_line_is_accounted_for_and_every_result_parses() {
     };
     for path in files {
         for version in [Version::new(3, 4), Version::new(4, 3), Version::new(4, 8)] {
-            let (input, done) = conversion(&path, version);
+            let (input, done) = conversion(&path, version, None);
             let name = path.display();
             let text = &input.conf.map.files().first().unwrap().text;
             let lines: Vec<usize> = (1..)
@@ -103,7 +107,7 @@ fn chronyd_accepts_every_result() {
     let dir = tempfile::tempdir().unwrap();
     let mut refused = Vec::new();
     for path in files {
-        let (_, done) = conversion(&path, version);
+        let (_, done) = conversion(&path, version, None);
         let result = dir.path().join("chrony.conf");
         fs::write(&result, &done.conf).unwrap();
         if let Some(why) = complaint(&chronyd, &result) {
@@ -126,7 +130,7 @@ fn nothing_that_matters_is_lost() {
     };
     let mut lost = Vec::new();
     for path in files {
-        let (_, done) = conversion(&path, Version::new(4, 8));
+        let (_, done) = conversion(&path, Version::new(4, 8), None);
         let loaded = chrony::load_text("chrony.conf", done.conf.as_bytes(), &NoFiles);
         let settings = Settings::new(&loaded);
         let bytes = fs::read(&path).unwrap();

@@ -11,5 +11,6 @@
 
 mod chrony;
 mod convert;
+mod live;
 mod machine;
 mod ntp;

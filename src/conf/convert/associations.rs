@@ -181,9 +181,7 @@ impl Converter<'_> {
             losses: Vec::new(),
         };
         // An address has a family already; where sources have none, the daemon is told.
-        let service = self
-            .family
-            .filter(|_| self.target.version >= Version::new(4, 6));
+        let service = self.family.filter(|_| self.sources_have_families());
         let family = address.family.or(service);
         ready.source.family = family.filter(|_| !literal);
         for option in options {
@@ -329,10 +327,10 @@ impl Converter<'_> {
             match newer.word {
                 "ipv4" | "ipv6" => {
                     ready.source.family = None;
-                    let flag = if newer.word == "ipv4" { "-4" } else { "-6" };
-                    ready
-                        .notes
-                        .push(format!("{note}: start chronyd with {flag} instead"));
+                    let instead = self
+                        .daemon_family_place()
+                        .unwrap_or_else(|| "addresses of both families are used".to_owned());
+                    ready.notes.push(format!("{note}: {instead}"));
                 }
                 "burst" => {
                     ready.source.burst = false;

@@ -2,7 +2,6 @@
 //!
 //! `-c`, `-f`, `-k` name files; [`file_option`] tells the caller before it reads them.
 
-use crate::conf::chrony::Version;
 use crate::conf::convert::Converter;
 use crate::conf::convert::associations::family_of;
 use crate::conf::convert::input::CommandLine;
@@ -201,29 +200,6 @@ impl Converter<'_> {
             "-n" | "-d" | "-D" => Outcome::dropped("the service decides how the daemon runs"),
             "-w" => Outcome::dropped("chronyc waitsync waits until the clock is right"),
             _ => Outcome::dropped("has no counterpart"),
-        }
-    }
-}
-
-impl Converter<'_> {
-    /// `-4` or `-6`: an option of every source, or of the new daemon where its version has none.
-    fn family_option(&mut self, name: &str) -> Outcome {
-        if self.target.version >= Version::new(4, 6) {
-            return Outcome::changed(Vec::new(), "every source has the option of its family");
-        }
-        match &self.target.options {
-            Some(place) => {
-                self.daemon_options.push(name.to_owned());
-                let (path, variable) = (&place.path, &place.variable);
-                let text = format!("an option of chronyd too: {variable} in {path}");
-                Outcome::changed(Vec::new(), &text)
-            }
-            None => {
-                let text = format!(
-                    "its service does not tell where options go: start chronyd with {name}, or it uses both families"
-                );
-                Outcome::lost(&text)
-            }
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod command_line;
 mod constants;
 mod directives;
 mod drift;
+mod family;
 pub mod input;
 mod keyfile;
 pub mod openntpd;
@@ -125,6 +126,7 @@ struct Converter<'a> {
     drift: drift::Drift,
     drift_notes: Vec<String>,
     family: Option<Family>,
+    daemon_family: Option<Family>,
     smearing: Option<String>,
     max_clock: Option<u32>,
     rate: Rate,
@@ -147,7 +149,6 @@ struct Converter<'a> {
     lines: Vec<String>,
     access: Vec<String>,
     extra: Vec<String>,
-    daemon_options: Vec<String>,
     records: Vec<Record>,
     warnings: Vec<String>,
     refusal: Option<String>,
@@ -169,6 +170,7 @@ impl<'a> Converter<'a> {
             },
             drift_notes: Vec::new(),
             family: None,
+            daemon_family: None,
             smearing: None,
             max_clock: None,
             rate: Rate::new(&input.conf),
@@ -193,7 +195,6 @@ impl<'a> Converter<'a> {
             lines: Vec::new(),
             access: Vec::new(),
             extra: Vec::new(),
-            daemon_options: Vec::new(),
             records: Vec::new(),
             warnings: Vec::new(),
             refusal: None,

@@ -8,6 +8,7 @@ use crate::conf::convert::Conversion;
 use crate::conf::convert::Converter;
 use crate::conf::convert::associations;
 use crate::conf::convert::drift;
+use crate::conf::convert::family::option_of;
 use crate::conf::convert::names_to_resolve;
 use crate::conf::convert::record::Outcome;
 use crate::conf::convert::record::Record;
@@ -51,6 +52,7 @@ impl Converter<'_> {
         self.drift = drift::convert(self.input.drift.as_ref(), freq);
         self.drift_notes = core::mem::take(&mut self.drift.notes);
         self.serving = self.find_serving();
+        self.daemon_family = self.find_daemon_family();
         self.pools = self.find_pools();
         let disabled = conf
             .statements()
@@ -123,7 +125,11 @@ impl Converter<'_> {
             conf,
             keys,
             drift: self.drift.content,
-            daemon_options: self.daemon_options,
+            daemon_options: self
+                .daemon_family
+                .map(|family| option_of(family).to_owned())
+                .into_iter()
+                .collect(),
             records: self.records,
             serving: self.serving,
             warnings: self.warnings,

@@ -314,7 +314,23 @@ fn options_of_the_command_line_that_need_more_than_a_word() {
             .contains("DAEMON_OPTS in /etc/default/chrony")
     );
 
+    // So it is where all sources say it, but not where only some do, or clients are answered.
+    for (text, want) in [
+        (
+            "server -4 a\npool -4 b\nserver 10.0.0.1\n",
+            vec!["-4".to_owned()],
+        ),
+        ("server -4 a\nserver b\n", Vec::new()),
+        (
+            "server -4 a\nrestrict 10.0.0.0 mask 255.0.0.0\n",
+            Vec::new(),
+        ),
+    ] {
+        let done = convert(&input(text, Dialect::Classic), &old, Policy::default());
+        assert_eq!(done.daemon_options, want, "{text}");
+    }
     let serve = "server a\nrestrict default ignore\nrestrict 10.0.0.0 mask 255.0.0.0 nomodify\n";
+    assert_eq!(verdicts(&with_options(serve, &["-4"], &old)), "kccd!");
     let done = with_options(serve, &["-I", "10.0.0.1", "-I", "eth1"], &old);
     let got = lines(&done);
     for line in ["bindaddress 10.0.0.1", "binddevice eth1"] {
