@@ -19,6 +19,7 @@ use crate::report::sources::set::SetReport;
 use crate::sys::cmdmon;
 use crate::sys::daemons;
 use crate::sys::daemons::Kind;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Tells the daemon, waits for the answer, puts back what does not work.
@@ -65,7 +66,9 @@ pub(super) fn follow(
             return Err(failure);
         }
     }
-    report.findings.extend(later_options(wanted, place.kind));
+    if wanted.mode != Mode::Cloud {
+        report.findings.extend(later_options(edits, place.kind));
+    }
     if wanted.mode == Mode::Remove {
         context.progress_done();
         report.text = format!(
@@ -168,12 +171,22 @@ const LIVE_OPTIONS: &[&str] = &[
     "ipv6",
 ];
 
-fn later_options(wanted: &Wanted<'_>, kind: Kind) -> Option<Finding> {
-    let named = wanted.options.unwrap_or_default().split_whitespace();
-    let later: Vec<&str> = named
-        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()))
-        .filter(|word| !LIVE_OPTIONS.contains(word))
-        .collect();
+/// Options of the lines that were put in which the running daemon was not told.
+fn later_options(edits: &[Edit], kind: Kind) -> Option<Finding> {
+    let mut later: Vec<&str> = Vec::new();
+    for (_, old, new) in edits {
+        let old: BTreeSet<&str> = old.as_deref().unwrap_or_default().lines().collect();
+        let lines = new.lines().filter(|line| !old.contains(line));
+        let lines = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_alphabetic()));
+        // The directive and the host come first.
+        let words = lines.flat_map(|line| line.split_whitespace().skip(2));
+        later.extend(
+            words
+                .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()))
+                .filter(|word| !LIVE_OPTIONS.contains(word)),
+        );
+    }
+    later.dedup();
     let live = matches!(kind, Kind::Chronyd | Kind::Clockbox);
     (live && !later.is_empty()).then(|| {
         Finding::warning(format!(
@@ -263,15 +276,14 @@ mod tests {
 
     #[test]
     fn options_that_the_running_daemon_was_not_told_are_named() {
-        let wanted = |options| Wanted {
-            hosts: &[],
-            pool: false,
-            options: Some(options),
-            mode: Mode::Replace,
+        let edits = |options: &str| {
+            let old = "server a.example maxdelay 1\n".to_owned();
+            let new = format!("#{old}pool a.example {options}\nserver b.example iburst\n");
+            [("chrony.conf".to_owned(), Some(old), new)]
         };
-        let told = later_options(&wanted("iburst maxdelay 0.1 minpoll 4"), Kind::Chronyd).unwrap();
+        let told = later_options(&edits("iburst maxdelay 0.1 minpoll 4"), Kind::Chronyd).unwrap();
         assert!(told.text.starts_with("maxdelay takes effect"), "{told:?}");
-        assert_eq!(later_options(&wanted("iburst key 5"), Kind::Chronyd), None);
-        assert_eq!(later_options(&wanted("maxdelay 1"), Kind::Ntpd), None);
+        assert_eq!(later_options(&edits("iburst key 5"), Kind::Chronyd), None);
+        assert_eq!(later_options(&edits("maxdelay 1"), Kind::Ntpd), None);
     }
 }
