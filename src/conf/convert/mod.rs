@@ -278,6 +278,9 @@ impl<'a> Converter<'a> {
             },
             _ => self.plain(statement),
         };
+        if matches!(statement.body, Body::Association { .. }) && self.dhcp_wrote(statement) {
+            outcome = outcome.note("DHCP gave it: from now on it is asked whatever DHCP says");
+        }
         if !matches!(statement.body, Body::Include(_)) {
             for fault in &statement.faults {
                 let column = self.origin(fault.span).column;
@@ -288,6 +291,12 @@ impl<'a> Converter<'a> {
             }
         }
         outcome
+    }
+
+    /// Red Hat's hook of dhclient marks the lines that it adds to ntp.conf.
+    fn dhcp_wrote(&self, statement: &Statement) -> bool {
+        let comment = statement.comment.map(|span| self.input.conf.map.text(span));
+        comment.is_some_and(|comment| comment.contains("added by /sbin/dhclient"))
     }
 
     /// Writes an outcome's lines and its record. A comment of somebody's stands above the line: where

@@ -453,6 +453,9 @@ fn servers_of_dhcp_are_not_lost() {
         "{}",
         done.conf
     );
+    let done = classic("server a # added by /sbin/dhclient-script\nserver b # mine\n");
+    assert_eq!(verdicts(&done), "ck");
+    assert!(done.records[0].reason.contains("DHCP gave it"));
     // Where the distribution's configuration takes them from DHCP itself, they come from there.
     let mut known = target((4, 3));
     known.layout.kept = vec!["sourcedir /run/chrony-dhcp".to_owned()];
