@@ -151,6 +151,8 @@ impl Converter<'_> {
                         "{word} needs chrony {since}, this is {version}: {line} is left out"
                     ));
                 }
+                // A file that a line of the distribution includes is not looked for.
+                None if self.target.layout.kept.contains(&line) => known.push(line),
                 None if expressible(&line) => known.push(line),
                 None => {
                     let shown = address::shown(&line);

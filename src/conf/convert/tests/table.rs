@@ -444,6 +444,29 @@ fn like_ntpd_is_said_in_full() {
 }
 
 #[test]
+fn lines_of_the_distribution_stay() {
+    let mut target = target((4, 3));
+    let lines = [
+        "include /etc/chrony/extra.conf",
+        "confdir /etc/chrony/conf.d",
+    ];
+    target.layout.kept = lines.map(str::to_owned).to_vec();
+    let done = convert(
+        &input("server a\n", Dialect::Classic),
+        &target,
+        Policy::default(),
+    );
+    assert_eq!(done.refusal, None);
+    for line in lines {
+        assert!(
+            done.conf.lines().any(|known| known == line),
+            "{}",
+            done.conf
+        );
+    }
+}
+
+#[test]
 fn servers_of_dhcp_are_not_lost() {
     let mut full = input("server a\n", Dialect::Classic);
     full.dhcp = vec!["192.0.2.9".to_owned()];
