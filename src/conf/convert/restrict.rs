@@ -323,8 +323,8 @@ impl Converter<'_> {
                 .filter(|entry| entry.mask == 0)
                 .all(|entry| entry.flags.serve());
             let denied = self.restrictions.unknown_denied.is_some();
-            let loses = loses
-                && (self.serving.serve && !everybody || denied && self.serving.withheld.is_some());
+            let missed = self.serving.serve && !everybody && !self.own_source(target);
+            let loses = loses && (missed || denied && self.serving.withheld.is_some());
             outcome = if loses {
                 outcome.losing(why)
             } else {
@@ -332,6 +332,18 @@ impl Converter<'_> {
             };
         }
         outcome.access()
+    }
+
+    /// Whether a rule is about a source of this machine's own, which chrony hears without any.
+    fn own_source(&self, target: &Target) -> bool {
+        let Target::Host { address, .. } = target else {
+            return false;
+        };
+        let mut statements = self.input.conf.statements();
+        statements.any(|statement| match &statement.body {
+            Body::Association { address: own, .. } => own.host() == address.host(),
+            _ => false,
+        })
     }
 
     fn loopback_only(&self, target: &Target) -> bool {

@@ -68,6 +68,18 @@ fn a_refused_name_that_is_unknown_closes_the_door() {
 }
 
 #[test]
+fn a_rule_about_an_own_source_that_cannot_be_looked_up_is_no_loss() {
+    let with = |name: &str| {
+        let text = format!(
+            "restrict default ignore\nrestrict 10.0.0.0 mask 255.0.0.0\nrestrict {name} nomodify\nserver own.example\n"
+        );
+        verdicts(&classic(&text))
+    };
+    assert_eq!(with("own.example"), "ccck");
+    assert_eq!(with("client.example"), "ccc!k");
+}
+
+#[test]
 fn a_rule_that_is_taken_back_stays() {
     let text =
         "restrict 10.0.0.0 mask 255.0.0.0 ignore\ndelrestrict 10.0.0.0 mask 255.0.0.0\nserver a\n";
