@@ -313,7 +313,7 @@ impl Converter<'_> {
     fn limit(&self, option: &Opt) -> Outcome {
         match option.name {
             "average" | "burst" => Outcome::changed(Vec::new(), "a part of ratelimit"),
-            _ => Outcome::dropped("chrony sends a kiss in one of some cases: see ratelimit kod"),
+            _ => Outcome::dropped("chrony counts kisses otherwise: see ratelimit kod"),
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) fn convert(companion: Option<&Companion>, seed_ppm: Option<f64>) -> D
             let number = frequency(&text);
             if number.is_none() {
                 notes.push(format!(
-                    "{} has no frequency: chronyd measures it anew",
+                    "{} has no frequency: it is measured anew",
                     file.path
                 ));
             }
@@ -37,7 +37,7 @@ pub(super) fn convert(companion: Option<&Companion>, seed_ppm: Option<f64>) -> D
         }
         Err(why) => {
             notes.push(format!(
-                "cannot read {}: {why}: chronyd measures the frequency anew",
+                "cannot read {}: {why}: the frequency is measured anew",
                 file.path
             ));
             None
