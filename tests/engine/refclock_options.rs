@@ -348,3 +348,28 @@ fn maxlockage_says_for_how_many_pulses_a_sample_of_the_other_clock_counts() {
     assert!((4..=30).contains(&short), "{short}");
     assert!(long > 40, "{long}");
 }
+
+/// A card's clock is read to some nanoseconds: with a quiet oscillator the clock is kept to that.
+#[test]
+fn a_clock_that_is_read_to_nanoseconds_is_followed_as_closely() {
+    for (wander, noise, most) in [
+        (1e-11, 1e-8, 3e-9),
+        (1e-10, 5e-8, 1.3e-8),
+        (1e-9, 1e-8, 3e-8),
+    ] {
+        let clock = RefclockConfig { poll: 3, ..clock() };
+        let device = SimRefclock {
+            noise,
+            ..SimRefclock::default()
+        };
+        let oscillator = Oscillator {
+            wander,
+            ..Oscillator::default()
+        };
+        let clocks = [(PATH, device)];
+        let (record, _, _) = simulate(oscillator, &[], vec![named(clock)], &clocks, 7200.0);
+        let steady = rms(&record.errors[1800..]);
+        println!("wander {wander:e}, noise {noise:e}: {steady:e}");
+        assert!(steady < most, "{wander} {noise}: {steady}");
+    }
+}

@@ -48,6 +48,10 @@ const ENOUGH: usize = 4;
 const MEMORY: f64 = 200.0;
 /// Over longer than this the oscillator's own unrest is seen, in seconds.
 const LONG: f64 = 40.0;
+/// From so many deviations on the spread is known.
+const FEW: f64 = 4.0;
+/// What a reading may be off while it is not, in seconds.
+const UNKNOWN: f64 = 1e-5;
 /// A single deviation counts at most as so many times the variance.
 const WILD: f64 = 9.0;
 /// Standard deviation of a normal law by its median deviation.
@@ -138,7 +142,13 @@ impl Filter {
             * share;
         let level: f64 = kept.iter().map(|(v, _)| v - middle).sum::<f64>() * share + middle;
         let error = kept.iter().map(|(_, r)| r.error).sum::<f64>() * share;
-        let sd = self.spread() / (count as f64).sqrt() * if count > 2 { TRIMMED } else { 1.0 };
+        let spread = if self.variance.is_some() || self.among_neighbours.is_some_and(|n| n.1 >= FEW)
+        {
+            self.spread()
+        } else {
+            UNKNOWN
+        };
+        let sd = spread / (count as f64).sqrt() * if count > 2 { TRIMMED } else { 1.0 };
         Some(Filtered {
             reading: Reading {
                 at: end.plus_seconds(ago),
@@ -194,7 +204,7 @@ impl Filter {
         let now = (middle.offset - line).powi(2) / share;
         // One wild reading is no measure of the others.
         let now = match self.among_neighbours {
-            Some((old, count)) if count >= 4.0 => now.min(WILD * old),
+            Some((old, count)) if count >= FEW => now.min(WILD * old),
             _ => now,
         };
         self.among_neighbours = Some(averaged(self.among_neighbours, now, 1.0));

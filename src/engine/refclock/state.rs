@@ -68,8 +68,9 @@ pub(crate) struct Measured {
 const QUICK: [f64; 4] = [1.0, 1.0, 2.0, 4.0];
 /// A reading farther off than this is nonsense, in seconds: 2^31.
 const SANE: f64 = 2_147_483_648.0;
-/// Resolution of the local clock's timestamps, in seconds.
-pub(crate) const LOCAL_PRECISION: f64 = 3e-8;
+/// A measurement is never more exact than this, whatever its readings show: the local clocks are read
+/// one after the other, in seconds.
+pub(crate) const LOCAL_PRECISION: f64 = 5e-9;
 
 impl Refclock {
     /// One that was not read yet.
