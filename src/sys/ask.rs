@@ -63,3 +63,36 @@ pub fn connected(address: SocketAddr) -> Result<UdpSocket, Error> {
     });
     opened.map_err(|e| Error::new("reach", format!("UDP {address}"), e))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn a_stranger_is_not_heard() {
+        let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let own = connected(daemon.local_addr().unwrap()).unwrap();
+        let to = own.local_addr().unwrap();
+        stranger.send_to(b"lie", to).unwrap();
+        daemon.send_to(b"truth", to).unwrap();
+        let mut buffer = [0; 16];
+        let heard = own.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..heard], b"truth");
+        let more = own.recv(&mut buffer).unwrap_err();
+        assert_eq!(more.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    /// The kernel lets nobody but the daemon send to a connected Unix socket.
+    #[test]
+    fn a_stranger_cannot_send_to_a_connected_unix_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let _daemon = UnixDatagram::bind(path("daemon")).unwrap();
+        let own = UnixDatagram::bind(path("own")).unwrap();
+        own.connect(path("daemon")).unwrap();
+        let stranger = UnixDatagram::bind(path("stranger")).unwrap();
+        assert!(stranger.send_to(b"lie", path("own")).is_err());
+    }
+}
