@@ -247,6 +247,39 @@ fn a_file_in_the_words_of_ntpsec_is_read_as_ntpsec_reads_it() {
 }
 
 #[test]
+fn the_options_of_openntpds_service_count() {
+    let image = image(&[
+        ("etc/debian_version", "12.5\n"),
+        ("etc/openntpd/ntpd.conf", "servers unused.example\n"),
+        ("etc/mine.conf", "servers pool.example\n"),
+        (
+            "etc/default/openntpd",
+            "# options\nDAEMON_OPTS=\"-s -f /etc/mine.conf\"\n",
+        ),
+        ("var/lib/openntpd/db/ntpd.drift", "4.25\n"),
+    ]);
+    let ran = migrate(image.path(), &[]);
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["from"]),
+        (0, &"openntpd".into()),
+        "{ran:?}"
+    );
+    assert_eq!(
+        account(&json),
+        [
+            "/etc/mine.conf:1 changed",
+            "/etc/default/openntpd:2 changed"
+        ]
+    );
+    let conf = read(image.path(), "etc/chrony/chrony.conf");
+    assert!(conf.contains("\npool pool.example iburst\n"), "{conf}");
+    assert!(!conf.contains("unused"), "{conf}");
+    let drift = read(image.path(), "var/lib/chrony/chrony.drift");
+    assert!(drift.trim_start().starts_with("-4.25"), "{drift}");
+}
+
+#[test]
 fn what_a_removed_package_left_is_named() {
     let image = image(&[("etc/ntp.conf.rpmsave", "server a\n")]);
     let ran = migrate(image.path(), &[]);

@@ -38,8 +38,8 @@ pub(super) struct Old {
 pub(super) enum Source {
     /// ntp.conf with all that belongs to it.
     Ntp(Box<Input>),
-    /// OpenNTPD's ntpd.conf and its drift file.
-    Openntpd(Vec<u8>, Option<Companion>),
+    /// OpenNTPD's ntpd.conf, its drift file, and the options of its service.
+    Openntpd(Vec<u8>, Option<Companion>, Vec<CommandLine>),
 }
 
 impl Old {
@@ -47,8 +47,9 @@ impl Old {
     pub(super) fn convert(&self, target: &Target, policy: Policy) -> Conversion {
         match &self.source {
             Source::Ntp(input) => convert(input, target, policy),
-            Source::Openntpd(bytes, drift) => {
-                openntpd::convert(&self.conf, bytes, drift.as_ref(), target, policy)
+            Source::Openntpd(bytes, drift, options) => {
+                let drift = drift.as_ref();
+                openntpd::convert(&self.conf, bytes, drift, options, target, policy)
             }
         }
     }
@@ -80,7 +81,7 @@ const DHCP: &[&str] = &[
 pub(super) fn from_file(tree: &Tree, path: &str, kind: Option<Kind>) -> Result<Old, Failure> {
     let open = path.contains("openntpd") || path.rsplit('/').next() == Some("ntpd.conf");
     if kind.map_or(open, |kind| kind == Kind::Openntpd) {
-        return open_ntpd(tree, path);
+        return open_ntpd(tree, path, Vec::new());
     }
     let dialect = kind.and_then(Kind::dialect);
     let dialect = dialect.unwrap_or_else(|| guess(tree, path));
@@ -95,7 +96,7 @@ pub(super) fn from_file(tree: &Tree, path: &str, kind: Option<Kind>) -> Result<O
 }
 
 /// Reads OpenNTPD's configuration.
-fn open_ntpd(tree: &Tree, path: &str) -> Result<Old, Failure> {
+fn open_ntpd(tree: &Tree, path: &str, options: Vec<CommandLine>) -> Result<Old, Failure> {
     let Some(bytes) = tree.content(path)? else {
         return Err(Failure::new(
             ExitStatus::NoInput,
@@ -118,7 +119,7 @@ fn open_ntpd(tree: &Tree, path: &str) -> Result<Old, Failure> {
     Ok(Old {
         name: "openntpd",
         conf: path.to_owned(),
-        source: Source::Openntpd(bytes, drift),
+        source: Source::Openntpd(bytes, drift, options),
     })
 }
 
@@ -131,7 +132,10 @@ pub(super) fn from_machine(tree: &Tree, kind: Option<Kind>) -> Result<Option<Old
         None => !ntp || in_use(tree, "openntpd"),
     });
     if let Some(path) = open {
-        return open_ntpd(tree, path).map(Some);
+        let options = options::openntpd(tree);
+        let given = openntpd::file_option(&options);
+        let path = given.as_deref().unwrap_or(path);
+        return open_ntpd(tree, path, options.clone()).map(Some);
     }
     let command_lines = options::command_lines(tree);
     let given = command_line::file_option(&command_lines, "-c");

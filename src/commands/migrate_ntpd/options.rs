@@ -18,6 +18,12 @@ const VARIABLES: &[(&str, &[&str])] = &[
     ("/etc/conf.d/ntp", &["NTPD_OPTS"]),
 ];
 
+/// The same for OpenNTPD.
+const OPENNTPD: &[(&str, &[&str])] = &[
+    ("/etc/default/openntpd", &["DAEMON_OPTS"]),
+    ("/etc/sysconfig/openntpd", &["OPTIONS", "DAEMON_OPTS"]),
+];
+
 /// Files with variables of services that go together with ntpd's.
 const BESIDE: &[&str] = &["/etc/sysconfig/ntpdate", "/etc/default/ntpdate"];
 
@@ -37,25 +43,31 @@ pub(super) fn command_lines(tree: &Tree) -> Vec<CommandLine> {
             found.extend(started(tree, name, path));
         }
     }
-    for (path, variables) in VARIABLES {
-        let Some(text) = tree.text(path) else {
-            continue;
-        };
-        let mut assignment = assignments(&text).filter(|(_, _, name, _)| variables.contains(name));
-        if let Some((number, line, _, value)) = assignment.next_back() {
-            let words = shell_words(value)
-                .iter()
-                .flat_map(|word| shell_words(word))
-                .collect();
-            found.push(CommandLine {
-                path: (*path).to_owned(),
-                line: number,
-                text: line.to_owned(),
-                words,
-            });
-        }
-    }
+    let given = VARIABLES.iter();
+    found.extend(given.filter_map(|(path, variables)| assigned(tree, path, variables)));
     found
+}
+
+/// The options of OpenNTPD's service.
+pub(super) fn openntpd(tree: &Tree) -> Vec<CommandLine> {
+    let given = OPENNTPD.iter();
+    given
+        .filter_map(|(path, variables)| assigned(tree, path, variables))
+        .collect()
+}
+
+/// The last assignment of one of these variables in a file.
+fn assigned(tree: &Tree, path: &str, variables: &[&str]) -> Option<CommandLine> {
+    let text = tree.text(path)?;
+    let mut assignment = assignments(&text).filter(|(_, _, name, _)| variables.contains(name));
+    let (line, text, _, value) = assignment.next_back()?;
+    let words = shell_words(value);
+    Some(CommandLine {
+        path: path.to_owned(),
+        line,
+        text: text.to_owned(),
+        words: words.iter().flat_map(|word| shell_words(word)).collect(),
+    })
 }
 
 /// The assignments of a file of variables: number of the line, the line, name, value as it stands.

@@ -11,6 +11,7 @@ use crate::conf::chrony::write;
 use crate::conf::convert::Conversion;
 use crate::conf::convert::associations;
 use crate::conf::convert::drift;
+use crate::conf::convert::input::CommandLine;
 use crate::conf::convert::input::Companion;
 use crate::conf::convert::input::Policy;
 use crate::conf::convert::input::Target;
@@ -32,6 +33,7 @@ pub fn convert(
     path: &str,
     bytes: &[u8],
     drift_file: Option<&Companion>,
+    options: &[CommandLine],
     target: &Target,
     policy: Policy,
 ) -> Conversion {
@@ -60,7 +62,59 @@ pub fn convert(
             out.line(path, &line);
         }
     }
+    out.records.extend(options.iter().map(account));
     out.finish(path, drift_file)
+}
+
+/// The value of `-f`, the last one counting.
+#[must_use]
+pub fn file_option(lines: &[CommandLine]) -> Option<String> {
+    let all = lines.iter().flat_map(|line| flags(&line.words));
+    let files = all.filter(|(letter, _)| *letter == 'f');
+    files.filter_map(|(_, value)| value).next_back()
+}
+
+/// The options of a command line: `-f FILE` and `-p FILE` have a value (ntpd(8)).
+fn flags(words: &[String]) -> Vec<(char, Option<String>)> {
+    let mut found = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let letters = word.strip_prefix('-').unwrap_or("");
+        for (at, letter) in letters.char_indices() {
+            if !matches!(letter, 'f' | 'p') {
+                found.push((letter, None));
+                continue;
+            }
+            let rest = letters.get(at + 1..).filter(|rest| !rest.is_empty());
+            let value = rest.map(str::to_owned).or_else(|| words.next().cloned());
+            found.push((letter, value));
+            break;
+        }
+    }
+    found
+}
+
+/// What became of the options of the service.
+fn account(line: &CommandLine) -> Record {
+    let mut reasons = Vec::new();
+    for (letter, value) in flags(&line.words) {
+        let value = value.unwrap_or_default();
+        reasons.push(match letter {
+            'f' => format!("{value} was read"),
+            's' | 'S' => format!("-{letter}: makestep corrects a large first offset"),
+            _ => format!("-{letter}: for the old service"),
+        });
+    }
+    let outcome = match reasons.is_empty() {
+        true => Outcome::implied("no options"),
+        false => Outcome::changed(Vec::new(), &reasons.join("; ")),
+    };
+    let origin = Origin {
+        file: line.path.clone(),
+        line: line.line,
+        column: 1,
+    };
+    Record::new(origin, line.text.clone(), outcome)
 }
 
 struct Writer<'a> {
@@ -231,7 +285,11 @@ impl Writer<'_> {
         }
         let refusal = (self.sources == 0)
             .then(|| "no source of time is left: there is neither server nor servers".to_owned());
-        let mut warnings = drift.notes;
+        // That it was carried over needs no warning.
+        let mut warnings = match drift.content {
+            Some(_) => Vec::new(),
+            None => drift.notes,
+        };
         if self.serving.serve {
             warnings.push("everybody may ask this machine for the time, as before: name the networks in allow lines if that is not wanted".to_owned());
         }
@@ -282,6 +340,7 @@ mod tests {
             "ntpd.conf",
             text.as_bytes(),
             Some(&drift),
+            &[],
             &target,
             Policy::default(),
         );
