@@ -129,7 +129,8 @@ impl Worker {
             if count > 0 {
                 self.answer(index, count);
             }
-            if !self.awaited.is_empty() {
+            // Even when none is awaited any more: what is not read wakes this thread for ever.
+            if self.wanted_ns.get(index).is_some_and(Option::is_some) {
                 self.departures(index);
             }
             if count < BATCH {
