@@ -514,7 +514,7 @@ _clockbox() {
             return 0
             ;;
         clockbox__subcmd__serve)
-            opts="-r -h -q -v -n -V --upstream --config --local --no-clock-control --reload --listen --allow --deny --kiss-denied --rate-limit --threads --explain-access --help --json --quiet --verbose --numeric --color --version"
+            opts="-r -u -h -q -v -n -V --upstream --config --local --no-clock-control --reload --user --listen --allow --deny --kiss-denied --rate-limit --threads --explain-access --help --json --quiet --verbose --numeric --color --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -529,6 +529,14 @@ _clockbox() {
                     return 0
                     ;;
                 --local)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -u)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -78,6 +78,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand sync" -s V -l version 
 complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l upstream -d 'Follow this server; may be given several times' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l config -d 'A chrony.conf [default: this machine\'s own, unless --upstream or --local is given]' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l local -d 'Serve this machine\'s own clock, at this stratum, while there is no upstream' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -s u -l user -d 'Give root up for this user [default: the file\'s, else _clockbox]' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l listen -d 'Answer on this address: ADDR, ADDR:PORT or :PORT, IPv6 in brackets [default: all, port 123]' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l allow -d 'Answer this network, address, host name, or all; nobody is answered otherwise' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand serve" -l deny -d 'Do not answer this network, address or host name' -r

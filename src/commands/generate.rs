@@ -57,7 +57,7 @@ pub fn run(dir: &Path) -> Result<(), Failure> {
 /// When one cannot be rendered, which is a bug.
 pub fn files() -> Result<Vec<(String, String)>, Failure> {
     let mut all = Vec::new();
-    let mut root = Cli::command();
+    let mut root = without_help(Cli::command());
     root.build();
     pages(&root, &mut Vec::new(), &mut all)?;
     all.push(("man/clockbox.conf.5".to_owned(), super::conf_page::page()));
@@ -94,6 +94,13 @@ fn visible() -> clap::Command {
         shown = shown.subcommand(command.clone());
     }
     shown
+}
+
+/// Without the command `help`, which has no page of its own.
+fn without_help(command: clap::Command) -> clap::Command {
+    command
+        .disable_help_subcommand(true)
+        .mut_subcommands(without_help)
 }
 
 fn pages(

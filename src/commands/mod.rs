@@ -75,15 +75,14 @@ impl Context {
     /// When standard output cannot be written.
     pub fn emit<R: Report>(&mut self, found: &R) -> Result<ExitStatus, Failure> {
         let mut status = found.status();
-        let mut text = String::new();
-        if let Some(nagios) = found.nagios().filter(|_| self.output.nagios) {
+        let text = if let Some(nagios) = found.nagios().filter(|_| self.output.nagios) {
             status = nagios_status(nagios.state);
-            text = nagios.render(R::COMMAND);
+            nagios.render(R::COMMAND)
         } else if self.output.json {
-            text = report::json(found, now(), sys::host::name())?;
-        } else if !self.output.quiet {
-            text = report::format::harmless(&found.render(&self.output.page));
-        }
+            report::json(found, now(), sys::host::name())?
+        } else {
+            report::format::harmless(&found.render(&self.output.page))
+        };
         self.print(&text)?;
         Ok(status)
     }
@@ -148,14 +147,12 @@ impl Context {
     /// # Errors
     /// When standard output cannot be written.
     pub fn show(&mut self, text: &str) -> Result<(), Failure> {
-        if self.output.quiet {
-            return Ok(());
-        }
         self.print(&report::format::harmless(text))
     }
 
     fn print(&mut self, text: &str) -> Result<(), Failure> {
-        if !text.is_empty() && !sys::terminal::print(text)? {
+        let wanted = !self.output.quiet && !text.is_empty();
+        if wanted && !sys::terminal::print(text)? {
             self.closed = true;
         }
         Ok(())

@@ -232,5 +232,7 @@ pub fn errno_words(number: i32) -> &'static str {
     Errno::from_raw(number).desc()
 }
 
+/// The number when a packet filter of this machine drops what is sent.
+pub const NOT_PERMITTED: i32 = nix::libc::EPERM;
 /// The number of ICMP port unreachable on a connected socket.
 pub const REFUSED: i32 = nix::libc::ECONNREFUSED;

@@ -58,22 +58,15 @@ fn what_is_not_followed_is_named_and_the_effective_configuration_reads_back() {
     let text = format!("makestep 1 3\ninclude {more}\nserver a.test nts\nport 0\nallow\n");
     let conf = file(dir.path(), "c", &text);
     let checked = run(&["sync", "--daemon", "--check-config", "-f", &conf]);
-    assert_eq!(checked.status, 0, "{checked:?}");
-    assert!(
-        checked
-            .stdout
-            .contains("c:3:15: warning: nts: there is no NTS yet")
-    );
-    assert!(
-        checked
-            .stdout
-            .contains("c:5:1: warning: allow: this daemon answers nobody")
-    );
-    assert!(
-        checked
-            .stdout
-            .ends_with("c: no errors, 2 warnings, 0 sources\n")
-    );
+    // Nobody is left to follow: the daemon would not start.
+    assert_eq!(checked.status, 78, "{checked:?}");
+    for line in [
+        "c:3:15: warning: nts: there is no NTS yet",
+        "c:5:1: warning: allow: this daemon answers nobody",
+        "c: no errors, 2 warnings, but no server to follow\n",
+    ] {
+        assert!(checked.stderr.contains(line), "{line} in {checked:?}");
+    }
     let printed = run(&["sync", "--daemon", "-p", "-f", &conf]).stdout;
     assert!(printed.contains("/c:1: replaced by "), "{printed}");
     assert!(printed.contains("/more:1\nmakestep 0.5 -1\n"), "{printed}");
@@ -212,6 +205,57 @@ fn initstepslew_is_named_when_the_clock_is_not_to_be_touched() {
     let line = line.unwrap().unwrap();
     let passed = "initstepslew: passed over, as the clock is not touched";
     assert!(line.ends_with(passed), "{line}");
+}
+
+#[test]
+fn the_pid_file_of_a_daemon_that_runs_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid = dir.path().join("pid");
+    let text = format!(
+        "server 127.0.0.1 port 9\ncmdport 0\npidfile {}\n",
+        pid.display()
+    );
+    let conf = file(dir.path(), "c", &format!("{text}bindcmdaddress /\n"));
+    let start = || {
+        let mut command = clockbox();
+        command.args([
+            "sync", "--daemon", "-x", "--user", "root", "--config", &conf,
+        ]);
+        command.stderr(Stdio::piped());
+        command
+    };
+    let mut first = Guard(start().spawn().unwrap());
+    let mut said = BufReader::new(first.0.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("following 127.0.0.1")));
+    let number = format!("{}\n", first.0.id());
+    assert_eq!(fs::read_to_string(&pid).unwrap(), number);
+    let second = finish(start().output().unwrap());
+    assert_eq!(second.status, 69, "{second:?}");
+    assert!(
+        second.stderr.contains("runs already, by its pid file"),
+        "{second:?}"
+    );
+    assert_eq!(fs::read_to_string(&pid).unwrap(), number);
+    drop(first);
+    // One that was killed leaves its file behind: the next takes it.
+    let mut third = Guard(start().spawn().unwrap());
+    let mut said = BufReader::new(third.0.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("following 127.0.0.1")));
+    assert_eq!(
+        fs::read_to_string(&pid).unwrap(),
+        format!("{}\n", third.0.id())
+    );
+}
+
+#[test]
+fn a_configuration_that_follows_nobody_is_refused_by_the_check_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = file(dir.path(), "empty", "");
+    for more in [&["--check-config"][..], &[]] {
+        let ran = run(&[&["sync", "--daemon", "-x", "--config", &conf], more].concat());
+        assert_eq!(ran.status, 78, "{ran:?}");
+        assert!(ran.stderr.contains("no server to follow"), "{ran:?}");
+    }
 }
 
 fn is_root() -> bool {

@@ -186,8 +186,10 @@ fn an_absurd_offset_is_refused_unless_forced() {
         (&json["action"], &json["changed"]),
         (&"too_large".into(), &false.into())
     );
-    // What is to be typed next keeps the servers.
-    let next = json["findings"][0]["next"].as_str().unwrap();
+    // First compare; what forces it keeps the servers.
+    let compare = json["findings"][0]["next"].as_str().unwrap();
+    assert!(compare.starts_with("clockbox sync --dry-run "), "{compare}");
+    let next = json["findings"][1]["next"].as_str().unwrap();
     assert!(
         next.contains(&mock.addresses[0]) && next.ends_with("--force"),
         "{next}"

@@ -4,6 +4,7 @@
 use super::Options;
 use super::settings;
 use super::settings::standing;
+use super::settings::standing::Role;
 use crate::conf::chrony::Statement;
 use crate::conf::chrony::effective;
 use crate::conf::chrony::effective::MINPOLL_RULE;
@@ -32,13 +33,18 @@ pub fn check(options: &Options) -> Result<String, Failure> {
     let warnings = all.iter().filter(|d| d.severity == Severity::Warning);
     let warnings = warnings.count() + about_keys.lines().count();
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    text.push_str(&format!(
-        "{}: no errors, {}, {}\n",
+    let found = format!(
+        "{}: no errors, {}",
         written.name,
-        plural(warnings, "warning"),
-        plural(loading.engine.sources.len(), "source")
-    ));
-    Ok(text)
+        plural(warnings, "warning")
+    );
+    if options.role == Role::Follow && super::is_aimless(&loading) {
+        return Err(super::aimless(&format!(
+            "{text}{found}, but no server to follow"
+        )));
+    }
+    let sources = plural(loading.engine.sources.len(), "source");
+    Ok(format!("{text}{found}, {sources}\n"))
 }
 
 /// The effective configuration, as a chrony.conf.

@@ -11,6 +11,7 @@ pub mod dump;
 mod first;
 pub mod life;
 pub mod logs;
+mod pid_file;
 pub mod refclocks;
 pub mod reload;
 pub mod rtc;
@@ -49,12 +50,12 @@ use control::Beside;
 use control::Control;
 use logs::Alarm;
 use logs::Logs;
+use pid_file::PidFile;
 use refclocks::Refclocks;
 use reload::Applied;
 use rtc::RtcKeeper;
 use settings::Files;
 use std::cell::RefCell;
-use std::path::Path;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -98,10 +99,14 @@ const SETTLED: f64 = 20.0;
 pub fn run_daemon(options: &Options) -> Result<(), Failure> {
     let loading = settings::load(options)?;
     if is_aimless(&loading) {
-        return Err(Failure::new(ExitStatus::Config, "no server to follow")
-            .hint("name one: clockbox sync --daemon pool.ntp.org"));
+        return Err(aimless("no server to follow"));
     }
     run_loaded(options, loading, None)
+}
+
+/// Why a configuration without anything to follow is refused.
+fn aimless(text: &str) -> Failure {
+    Failure::new(ExitStatus::Config, text).hint("name one: clockbox sync --daemon pool.ntp.org")
 }
 
 /// Whether there is nothing that this clock could ever follow: no source and no directory for some,
@@ -268,27 +273,6 @@ fn names(config: &Config) -> String {
     }
     let names: Vec<&str> = config.sources.iter().map(|s| s.name.as_str()).collect();
     names.join(", ")
-}
-
-/// The file with the process's number, removed at the end.
-struct PidFile(Option<PathBuf>);
-
-impl PidFile {
-    fn write(path: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(path) = path {
-            let text = format!("{}\n", std::process::id());
-            sys::files::replace(path, text.as_bytes(), 0o644)?;
-        }
-        Ok(Self(path.map(Path::to_path_buf)))
-    }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            let _ = sys::files::remove(path);
-        }
-    }
 }
 
 /// Writes down what the engine says and learns.

@@ -66,6 +66,9 @@ pub struct Args {
     /// Start with the measurements that the last run left in dumpdir, and remove them
     #[arg(short = 'r', long, help_heading = "Time")]
     reload: bool,
+    /// Give root up for this user [default: the file's, else _clockbox]
+    #[arg(short = 'u', long, value_name = "USER", help_heading = "Time")]
+    user: Option<String>,
     /// Answer on this address: ADDR, ADDR:PORT or :PORT, IPv6 in brackets [default: all, port 123]
     #[arg(long, value_name = "ADDR", value_parser = listen, help_heading = "Clients")]
     listen: Vec<Listen>,
@@ -249,7 +252,7 @@ impl Args {
             no_clock_control: self.no_clock_control,
             reload: self.reload,
             set_from_rtc: false,
-            user: None,
+            user: self.user.clone(),
             role: Role::Serve,
             verbose,
         };

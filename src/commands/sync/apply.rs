@@ -122,7 +122,7 @@ fn say(report: &mut SyncReport, decision: Correction, offset: f64, policy: &Poli
             }
             let left = if would { "would be" } else { "was" };
             let limit = format::seconds(policy.max_offset);
-            report.findings.push(absurd_offset());
+            report.findings.extend(absurd_offset());
             (
                 Action::TooLarge,
                 format!("That is more than --max-offset ({limit}): the clock {left} left alone."),
@@ -133,13 +133,17 @@ fn say(report: &mut SyncReport, decision: Correction, offset: f64, policy: &Poli
     report.text = format!("{} {sentence}", report.text);
 }
 
-/// The finding for an offset over `--max-offset`.
-pub(super) fn absurd_offset() -> Finding {
-    Finding::error(
-        "an offset this large is either a clock that was never set or servers that lie; compare \
-         with another clock first",
-    )
-    .next(super::again(&["--force"]))
+/// What there is to say of an offset over `--max-offset`.
+pub(super) fn absurd_offset() -> [Finding; 2] {
+    [
+        Finding::error(
+            "an offset this large is either a clock that was never set or servers that lie; compare \
+             with another clock first",
+        )
+        .next("clockbox sync --dry-run --pool pool.ntp.org"),
+        Finding::info("if the servers are right, the clock can be set all the same")
+            .next(super::again(&["--force"])),
+    ]
 }
 
 fn not_permitted(report: &mut SyncReport, measured: &str) {

@@ -427,7 +427,7 @@ fn correct(
                 "{} That is more than --max-offset ({limit}): it was not stepped.",
                 report.text
             );
-            report.findings.push(apply::absurd_offset());
+            report.findings.extend(apply::absurd_offset());
         }
     }
     Ok(())

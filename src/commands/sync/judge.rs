@@ -82,12 +82,7 @@ pub fn report(plan: &Plan, measured: &Measured) -> SyncReport {
         (None, true) => (Action::NoAnswer, ExitStatus::Unknown),
     };
     let mut findings = plan.findings.clone();
-    for (asked, address) in &measured.duplicates {
-        let name = &plan.asked[*asked].name;
-        findings.push(Finding::warning(format!(
-            "{name} is {address}, which is asked already: a server has one vote, however often it is named"
-        )));
-    }
+    findings.extend(asked_twice(plan, measured));
     findings.extend(wait_finding(measured, &rows));
     findings.extend(clocks::findings(&plan.clocks, &measured.clocks, known));
     let mut report = SyncReport {
@@ -107,8 +102,10 @@ pub fn report(plan: &Plan, measured: &Measured) -> SyncReport {
         status,
     };
     report.text = verdict(&report);
-    if report.action == Action::NoMajority {
-        disputes(&mut report);
+    match report.action {
+        Action::NoMajority => disputes(&mut report),
+        Action::NoAnswer => report.findings.extend(look_closer(&report.sources)),
+        _ => {}
     }
     report
 }
@@ -155,6 +152,37 @@ fn verdict(report: &SyncReport) -> String {
         }
         (None, _) => "No server gave a usable answer.".to_owned(),
     }
+}
+
+/// Names of servers that were named already.
+fn asked_twice(plan: &Plan, measured: &Measured) -> Vec<Finding> {
+    let twice = measured.duplicates.iter().map(|(asked, address)| {
+        let name = &plan.asked[*asked].name;
+        Finding::warning(format!(
+            "{name} is {address}, which is asked already: a server has one vote, however often it is named"
+        ))
+    });
+    twice.collect()
+}
+
+/// What to type when no server gave a usable answer: the same hosts, looked at more closely.
+fn look_closer(rows: &[SourceRow]) -> Option<Finding> {
+    let mut names: Vec<String> = Vec::new();
+    let servers = rows.iter().filter(|row| row.clock.is_none());
+    for row in servers.filter(|row| row.verdict != Verdict::Unresolved) {
+        let name = match row.port {
+            123 => row.name.clone(),
+            port if row.name.contains(':') => format!("[{}]:{port}", row.name),
+            port => format!("{}:{port}", row.name),
+        };
+        if !names.contains(&name) && names.len() < 4 {
+            names.push(name);
+        }
+    }
+    (!names.is_empty()).then(|| {
+        Finding::info("why no answer came, packet by packet")
+            .next(format!("clockbox check-port {}", names.join(" ")))
+    })
 }
 
 /// Why the measurement waited, or did not.
@@ -347,6 +375,10 @@ fn no_sample(path: &Path, measured: &Measured) -> (Verdict, Option<String>) {
         Some(PathEnd::Refused) => (
             Verdict::Refused,
             "nothing listens on that port there (ICMP port unreachable)".to_owned(),
+        ),
+        Some(PathEnd::Unreachable(udp::NOT_PERMITTED)) => (
+            Verdict::Unreachable,
+            "this machine's own packet filter lets no request out".to_owned(),
         ),
         Some(PathEnd::Unreachable(number)) => {
             (Verdict::Unreachable, format!("cannot be reached: {}", udp::errno_words(number)))
