@@ -168,9 +168,20 @@ fn synopsis(command: &clap::Command) -> String {
             .iter()
             .map(|name| format!("\\fB{}\\fR", roff(name)))
             .collect();
+        let before = if option.is_require_equals_set() {
+            "="
+        } else {
+            " "
+        };
         let value = values(option)
-            .map(|value| format!(" \\fI{value}\\fR"))
+            .map(|value| format!("{before}\\fI{value}\\fR"))
             .unwrap_or_default();
+        // A value that may be left out.
+        let optional = option.get_num_args().is_some_and(|n| n.min_values() == 0);
+        let value = match value.is_empty() {
+            false if optional => format!("[{value}]"),
+            _ => value,
+        };
         let again = match option.get_action() {
             clap::ArgAction::Count | clap::ArgAction::Append => "...",
             _ => "",

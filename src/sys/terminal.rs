@@ -1,9 +1,10 @@
-//! Standard output and error: writing, width, whether someone is looking.
+//! Standard input, output and error: reading, writing, width, whether someone is looking.
 
 use super::error::Error;
 use super::host;
 use std::io;
 use std::io::IsTerminal;
+use std::io::Read;
 use std::io::Write;
 
 /// Writes all of it to standard output. `Ok(false)` when the reader has gone away (a closed pipe),
@@ -23,6 +24,22 @@ pub fn print(text: &str) -> Result<bool, Error> {
 /// Writes to standard error; there is nowhere to complain when that fails.
 pub fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// All of standard input, as text.
+///
+/// # Errors
+/// When it cannot be read, is larger than `limit` octets, or is no UTF-8.
+pub fn input(limit: u64) -> Result<String, Error> {
+    let failed = |e| Error::new("read", "standard input", e);
+    let mut text = String::new();
+    let mut input = io::stdin().lock().take(limit + 1);
+    input.read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > limit {
+        let why = format!("larger than {limit} octets");
+        return Err(failed(io::Error::other(why)));
+    }
+    Ok(text)
 }
 
 /// True when standard output is a terminal.

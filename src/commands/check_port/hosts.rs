@@ -4,6 +4,7 @@ use crate::commands::sync::target::Target;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::sys::files;
+use crate::sys::terminal;
 use std::path::Path;
 
 /// More hosts than this are no list that somebody made.
@@ -44,34 +45,43 @@ fn push(out: &mut Vec<Target>, target: Target) {
     }
 }
 
-/// One host on a line; `#` begins a comment.
+/// One host on a line; `#` begins a comment. `-` is standard input.
 fn read(file: &str, out: &mut Vec<Target>) -> Result<(), Failure> {
     if file.is_empty() {
         return Err(
             Failure::usage("@ without the name of a file").hint("clockbox check-port @hosts.txt")
         );
     }
-    let text = files::read_text(Path::new(file), files::CONFIG_LIMIT)?;
+    let text = match file {
+        "-" => terminal::input(files::CONFIG_LIMIT)?,
+        file => files::read_text(Path::new(file), files::CONFIG_LIMIT)?,
+    };
+    let shown = if file == "-" { "standard input" } else { file };
     let before = out.len();
     for (number, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default();
-        for word in line
-            .split([' ', '\t', ',', '\r'])
-            .filter(|word| !word.is_empty())
-        {
-            let target = Target::parse(word).map_err(|failure| Failure {
-                status: ExitStatus::Data,
-                message: format!("{file}:{}: {}", number + 1, failure.message),
-                ..failure
-            })?;
-            push(out, target);
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
         }
+        let place = format!("{shown}:{}", number + 1);
+        if line.contains([' ', '\t', ',']) {
+            let text = format!("{place}: more than one host on a line: {line}");
+            return Err(Failure::new(ExitStatus::Data, text)
+                .hint("write one host on each line; # begins a comment")
+                .target(shown));
+        }
+        let target = Target::parse(line).map_err(|failure| Failure {
+            status: ExitStatus::Data,
+            message: format!("{place}: {}", failure.message),
+            ..failure
+        })?;
+        push(out, target);
     }
     if out.len() == before {
         return Err(
-            Failure::new(ExitStatus::Data, format!("{file}: no host in it"))
+            Failure::new(ExitStatus::Data, format!("{shown}: no host in it"))
                 .hint("write one host on each line; # begins a comment")
-                .target(file),
+                .target(shown),
         );
     }
     Ok(())

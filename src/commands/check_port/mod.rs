@@ -42,7 +42,7 @@ pub struct Args {
     /// Hosts to ask.
     #[arg(
         value_name = "HOST",
-        help = "Hosts to ask: HOST, HOST:PORT, [IPv6]:PORT, or @FILE with one on each line"
+        help = "Hosts to ask: HOST, HOST:PORT, [IPv6]:PORT, or @FILE with one on each line (@- is standard input)"
     )]
     hosts: Vec<String>,
     /// All tests: source port 123, NTP version 3, NTS-sized packets, mode 6 and 7, NTS-KE; 2 s
@@ -238,8 +238,8 @@ const PAGE: ManPage = ManPage {
              which address.\n\nunreachable: another ICMP error: no way there.\n\nsilent: nothing came back \
              after three tries. Packets were dropped on the way, or the server gives this client no \
              answer. It is never called closed.\n\ngarbage: an answer that is no NTP.\n\nblocked here: this \
-             machine's own firewall refuses to send, or drops what comes back (only root sees \
-             that).\n\nno route: this machine has no way there, for instance no IPv6; \
+             machine's own firewall refuses to send, or drops what comes back (the latter only root \
+             sees).\n\nno route: this machine has no way there, for instance no IPv6; \
              nothing was sent.\n\nunresolved: the name has no address, or none of the family that was \
              asked for.\n\nThe verdict of a host is the best of its addresses' in this order: open, \
              unsynchronised, kiss of death, garbage, closed, prohibited, unreachable, silent, blocked \
@@ -247,8 +247,9 @@ const PAGE: ManPage = ManPage {
         ),
         (
             "FINDINGS",
-            "Below the tables stands what is not as it should be, and what to type next. error: a client gets \
-             no answer, or a wrong one. warning: it works, but not for all or not for long. note: what \
+            "Below the tables stands what is not as it should be, and what to type next. error: a client of \
+             this machine gets no answer, or a wrong one. warning: a host that was asked does not serve, or \
+             this machine serves, but not all or not for long. note: what \
              is worth knowing, or could not be seen.",
         ),
         (

@@ -1,6 +1,10 @@
 //! The command line of `check-port`.
 
+use crate::run::clockbox;
+use crate::run::finish;
 use crate::run::run;
+use std::io::Write;
+use std::process::Stdio;
 
 #[test]
 fn a_placeholder_is_pointed_at() {
@@ -82,7 +86,30 @@ fn the_link_name_runs_the_command() {
     let dir = tempfile::tempdir().unwrap();
     run(&["links", dir.path().to_str().unwrap()]);
     let mut link = std::process::Command::new(dir.path().join("check-port"));
-    let ran = crate::run::finish(link.arg("127.0.0.1:9").output().unwrap());
+    let ran = finish(link.arg("127.0.0.1:9").output().unwrap());
     assert_eq!(ran.status, 1);
     assert!(ran.stdout.contains("closed"), "{ran:?}");
+}
+
+#[test]
+fn a_list_comes_by_standard_input_too_and_has_one_host_on_a_line() {
+    let ask = |text: &str| {
+        let mut command = clockbox();
+        command.args(["check-port", "--json", "@-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(text.as_bytes()).unwrap();
+        drop(input);
+        finish(child.wait_with_output().unwrap())
+    };
+    let ran = ask("# a port where nobody listens\n127.0.0.1:9\n\n");
+    assert_eq!(ran.json()["targets"][0]["name"], "127.0.0.1", "{ran:?}");
+    let ran = ask("127.0.0.1:9\nbad host here\n");
+    assert_eq!(ran.status, 65, "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("standard input:2: more than one host on a line"),
+        "{ran:?}"
+    );
 }
