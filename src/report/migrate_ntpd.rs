@@ -240,6 +240,9 @@ impl MigrateReport {
                 format!("{way}: failed, and not everything could be put back")
             }
             Result::Undone => format!("{way}: failed, everything is as it was"),
+            Result::RolledBack if !self.changes => {
+                "nothing to undo: the migration was rolled back already".to_owned()
+            }
             Result::RolledBack => {
                 "rolled back: everything is as it was before the migration".to_owned()
             }

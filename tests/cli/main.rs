@@ -20,6 +20,7 @@ mod daemon_logs;
 mod daemon_select;
 mod daemon_sources;
 mod frame;
+mod migrate_again;
 mod migrate_input;
 mod migrate_managers;
 mod migrate_ntpd;

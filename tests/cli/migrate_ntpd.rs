@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Everything under a directory: links, contents and modes.
-fn tree(root: &Path) -> BTreeMap<String, String> {
+pub(crate) fn tree(root: &Path) -> BTreeMap<String, String> {
     fn walk(root: &Path, dir: &Path, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -34,7 +34,7 @@ fn tree(root: &Path) -> BTreeMap<String, String> {
 }
 
 /// An image with NTPsec and chrony installed, as Debian has them.
-fn image() -> tempfile::TempDir {
+pub(crate) fn image() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
     let put = |path: &str, text: &str| {

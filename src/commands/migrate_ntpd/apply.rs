@@ -106,11 +106,14 @@ pub(super) fn apply(
     tree: &Tree,
     plan: Plan,
     mut report: MigrateReport,
+    known: Option<Journal>,
     turn: &Turn,
     context: &Context,
 ) -> Result<MigrateReport, Failure> {
     let services = Services::new(tree);
     let mut journal = begin(args, tree, &plan, &services)?;
+    let known = known.filter(|known| known.state == State::Done);
+    journal.before = known.map(Box::new);
     journal::save(tree, &journal)?;
     report.journal = Some(format!("{}/journal.json", journal::DIR));
     name_files(tree, &journal, &plan, &mut report)?;
@@ -123,7 +126,8 @@ pub(super) fn apply(
                 present::renew(&mut report, plan.target.version, &plan.conversion);
             }
             journal.state = State::Done;
-            journal::save(tree, &journal)?;
+            journal.written = written(tree, &plan)?;
+            journal::save(tree, &journal.clone().whole())?;
             name_files(tree, &journal, &plan, &mut report)?;
             report.result = Outcome::Migrated;
             if let Some(error_s) = error_s {
@@ -287,6 +291,8 @@ fn begin(
         services: list,
         packages,
         directories,
+        written: Vec::new(),
+        before: None,
         installed: (!plan.installed && args.to == To::Chrony).then(|| "chrony".to_owned()),
     })
 }
@@ -477,6 +483,15 @@ fn write_files(tree: &Tree, plan: &Plan) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What was written into files that an administrator may edit.
+fn written(tree: &Tree, plan: &Plan) -> Result<Vec<(String, String)>, Failure> {
+    let files = plan.files.iter();
+    files
+        .filter(|file| file.path.starts_with("/etc/"))
+        .map(|file| Ok((tree.leads_to(&file.path)?, journal::digest(&file.content))))
+        .collect()
 }
 
 fn put_link(tree: &Tree, link: &super::services::Link) -> Result<(), Failure> {

@@ -9,6 +9,8 @@ use crate::sys;
 use crate::sys::lock::Lock;
 use serde::Deserialize;
 use serde::Serialize;
+use sha2::Digest as _;
+use sha2::Sha256;
 use std::path::PathBuf;
 
 /// Where it is kept.
@@ -49,9 +51,58 @@ pub(super) struct Journal {
     /// Directories above these files that were not there, the outermost first.
     #[serde(default)]
     pub(super) directories: Vec<String>,
+    /// What the migration wrote into files under /etc: the place and the SHA-256 of the content.
+    #[serde(default)]
+    pub(super) written: Vec<(String, String)>,
+    /// The finished migration that this run goes on from. A run that is undone gives way to it; one
+    /// that is done becomes a part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Box<Self>>,
     /// The package that was installed for the new daemon.
     #[serde(default)]
     pub(super) installed: Option<String>,
+}
+
+impl Journal {
+    /// This run together with the finished migration that it goes on from: what both touched is as
+    /// it was before the first of them.
+    pub(super) fn whole(mut self) -> Self {
+        let Some(first) = self.before.take() else {
+            return self;
+        };
+        let mut whole = Self {
+            state: self.state,
+            target: self.target,
+            ..*first
+        };
+        for saved in self.files {
+            if !whole.files.iter().any(|known| known.path == saved.path) {
+                whole.files.push(saved);
+            }
+        }
+        // The new one stays last.
+        let known = core::mem::take(&mut whole.services);
+        let fresh = self.services.into_iter();
+        whole.services = fresh
+            .filter(|service| !known.iter().any(|known| known.name == service.name))
+            .collect();
+        let place = whole.services.iter().position(|service| service.new);
+        let place = place.unwrap_or(whole.services.len());
+        whole.services.splice(place..place, known);
+        for package in self.packages {
+            if !whole.packages.iter().any(|(known, _)| *known == package.0) {
+                whole.packages.push(package);
+            }
+        }
+        whole.directories.extend(self.directories);
+        whole.directories.sort();
+        whole.directories.dedup();
+        let again = |path: &String| self.written.iter().any(|(known, _)| known == path);
+        whole.written.retain(|(path, _)| !again(path));
+        whole.written.extend(self.written);
+        whole.installed = whole.installed.or(self.installed);
+        whole
+    }
 }
 
 /// A place in the file system as it was.
@@ -218,6 +269,12 @@ pub(super) fn missing_directories(tree: &Tree, path: &str) -> Vec<String> {
     let mut missing: Vec<String> = missing.take_while(|dir| !tree.has(dir)).collect();
     missing.reverse();
     missing
+}
+
+/// By what a content is known again: its SHA-256 in hexadecimal digits.
+pub(super) fn digest(content: &[u8]) -> String {
+    let sum = Sha256::digest(content);
+    sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where the old content of a saved file is.

@@ -37,7 +37,10 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
     report.findings.splice(0..0, before);
     let other = other_in_use(&plan);
     if other.is_some() || already(tree, &plan) {
-        let done = known.is_some_and(|journal| journal.state == State::Done) && other.is_none();
+        let done = known
+            .as_ref()
+            .is_some_and(|known| known.state == State::Done)
+            && other.is_none();
         let same = report
             .files
             .iter()
@@ -90,7 +93,7 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
         return Err(Failure::new(ExitStatus::Unavailable, text)
             .hint("see what is left to do: clockbox migrate-ntpd --dry-run"));
     }
-    apply::apply(args, tree, plan, report, &turn, context)
+    apply::apply(args, tree, plan, report, known, &turn, context)
 }
 
 /// The journal of an earlier run, and what there is to say of it: one that was interrupted is
@@ -122,7 +125,8 @@ fn earlier(
     }
     let finding = Finding::info(format!("{text}: it was undone first"));
     let left = undo::left(tree, &journal);
-    let findings = [finding].into_iter().chain(left).collect();
+    let findings = [finding].into_iter().chain(undone.findings).chain(left);
+    let findings = findings.collect();
     Ok((journal::load(tree)?, findings))
 }
 
@@ -142,7 +146,7 @@ pub(super) fn roll_back(
     let mut report = empty(args, &journal.from, &journal.target, Outcome::RolledBack);
     if journal.state == State::RolledBack {
         report.findings.push(Finding::info(format!(
-            "The migration of {} was undone before",
+            "The migration of {} was rolled back already",
             journal.started
         )));
         return Ok(report);
@@ -150,7 +154,16 @@ pub(super) fn roll_back(
     report.changes = true;
     if args.dry_run {
         report.result = Outcome::Planned;
+        journal = journal.whole();
         for saved in &journal.files {
+            if undo::is_edited(tree, &journal, saved) {
+                let text = format!(
+                    "{} was changed after the migration: --rollback keeps a copy of it in {}",
+                    saved.path,
+                    journal::DIR
+                );
+                report.findings.push(Finding::warning(text));
+            }
             report.files.push(FileChange {
                 path: saved.path.clone(),
                 action: if saved.was == journal::Was::Absent {
@@ -172,16 +185,27 @@ pub(super) fn roll_back(
     if let Some(now) = journal::load(tree)? {
         journal = now;
     }
-    if tree.is_live() && journal.state == State::Done {
-        undo::ready(&journal, &turn)?;
+    let done = |journal: &&Journal| journal.state == State::Done;
+    if let Some(done) = Some(&journal).filter(done).or(journal.before.as_deref())
+        && tree.is_live()
+    {
+        undo::ready(done, &turn)?;
     }
-    let undone = undo::undo(tree, &journal, &turn)?;
-    if let Some(failure) = undone.failed.first() {
-        return Err(failure.clone());
+    // A run that was interrupted may have gone on from a finished migration.
+    let mut rest = Some(journal);
+    while let Some(journal) = rest.take() {
+        let undone = undo::undo(tree, &journal, &turn)?;
+        if let Some(failure) = undone.failed.first() {
+            return Err(failure.clone());
+        }
+        report.files.extend(undone.files);
+        report.services.extend(undone.services);
+        report.findings.extend(undone.findings);
+        if journal.before.is_none() {
+            report.findings.extend(undo::left(tree, &journal));
+        }
+        rest = journal.before.map(|before| *before);
     }
-    report.files = undone.files;
-    report.services = undone.services;
-    report.findings.extend(undo::left(tree, &journal));
     Ok(report)
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Undone {
     pub(super) files: Vec<FileChange>,
     /// Services as they are again.
     pub(super) services: Vec<ServiceChange>,
+    /// What became of edits that were made after the migration.
+    pub(super) findings: Vec<Finding>,
     /// What failed, in words.
     pub(super) failed: Vec<Failure>,
 }
@@ -74,7 +76,18 @@ pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone
             switch_off(&services, service, tree, journal, &mut done);
         }
     }
-    for saved in journal.files.iter().rev() {
+    let backups = journal::backups(tree, &crate::commands::now());
+    for (number, saved) in journal.files.iter().enumerate().rev() {
+        if is_edited(tree, journal, saved) {
+            match journal::keep(tree, &saved.path, &backups, number) {
+                Ok(copy) => done.findings.extend(edited(tree, saved, &copy)),
+                // What cannot be kept is not written over.
+                Err(failure) => {
+                    done.note(Err(failure));
+                    continue;
+                }
+            }
+        }
         let result = put_back(tree, saved);
         if let Ok(Some(change)) = &result {
             done.files.push(change.clone());
@@ -116,12 +129,47 @@ pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone
     } else {
         State::Started
     };
-    let journal = Journal {
+    let mut journal = Journal {
         state,
         ..journal.clone()
     };
+    if state == State::RolledBack
+        && let Some(before) = journal.before.take()
+    {
+        journal = *before;
+    }
     journal::save(tree, &journal)?;
     Ok(done)
+}
+
+/// Whether a file is not any more what the migration wrote.
+pub(super) fn is_edited(tree: &Tree, journal: &Journal, saved: &Saved) -> bool {
+    let written = journal.written.iter().find(|(path, _)| *path == saved.path);
+    let content = |path: &str| tree.content(path).ok().flatten();
+    let (Some((_, digest)), Some(now)) = (written, content(&saved.path)) else {
+        return false;
+    };
+    // An undo that is repeated finds what it put back.
+    let old = journal::backup(saved).and_then(|path| content(&path));
+    old.as_ref() != Some(&now) && journal::digest(&now) != *digest
+}
+
+/// Says where an edited file is kept.
+fn edited(tree: &Tree, saved: &Saved, copy: &Saved) -> Option<Finding> {
+    let kept = journal::backup(copy)?;
+    let text = format!(
+        "{} was changed after the migration: that version of it is kept as {kept}",
+        saved.path
+    );
+    let place = |path: &str| {
+        sys::files::under(tree.root(), Path::new(path))
+            .display()
+            .to_string()
+    };
+    Some(Finding::warning(text).next(match saved.was {
+        Was::Absent => format!("cat {}", place(&kept)),
+        _ => format!("diff -u {} {}", place(&saved.path), place(&kept)),
+    }))
 }
 
 /// Removes the copies of packages that are installed again.

@@ -1,0 +1,135 @@
+//! `clockbox migrate-ntpd` after a migration: a second run, edits, the way back, and back again.
+
+use crate::migrate_ntpd::image;
+use crate::migrate_ntpd::tree;
+use crate::run::Ran;
+use crate::run::clockbox;
+use crate::run::run;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+const ENABLED: &str = "etc/systemd/system/multi-user.target.wants/chrony.service";
+
+fn migrate(root: &Path, more: &[&str]) -> Ran {
+    let root = root.to_str().unwrap();
+    run(&[&["migrate-ntpd", "--root", root, "--json"], more].concat())
+}
+
+fn migrated(root: &Path, more: &[&str]) -> Value {
+    let ran = migrate(root, more);
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["result"]),
+        (0, &"migrated".into()),
+        "{ran:?}"
+    );
+    json
+}
+
+fn rolled_back(root: &Path) -> Value {
+    let ran = migrate(root, &["--rollback"]);
+    assert_eq!((ran.status, &ran.json()["changed"]), (0, &true.into()));
+    ran.json()
+}
+
+#[test]
+fn a_second_run_goes_on_from_the_first_and_the_way_back_leads_before_both() {
+    let image = image();
+    let root = image.path();
+    let before = tree(root);
+    let first = migrated(root, &[]);
+    fs::remove_file(root.join(ENABLED)).unwrap();
+    let second = migrated(root, &[]);
+    assert_ne!(first["services"], second["services"]);
+    // What the second touches and the first did not, is put back too.
+    fs::remove_file(root.join(ENABLED)).unwrap();
+    migrated(root, &["--to", "clockbox", "--install"]);
+    assert!(root.join("etc/clockbox/clockbox.conf").exists());
+    rolled_back(root);
+    assert_eq!(tree(root), before);
+}
+
+#[test]
+fn a_second_run_that_is_killed_gives_way_to_the_first() {
+    for step in 0..40 {
+        let image = image();
+        let root = image.path();
+        let before = tree(root);
+        migrated(root, &[]);
+        fs::remove_file(root.join(ENABLED)).unwrap();
+        let words = ["migrate-ntpd", "-q", "--root", root.to_str().unwrap()];
+        let mut child = clockbox().args(words).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(step * 500));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if step % 2 == 0 {
+            assert_eq!(migrate(root, &[]).status, 0);
+        }
+        rolled_back(root);
+        let mut now = tree(root);
+        now.retain(|name, _| !name.contains(".clockbox-"));
+        assert_eq!(now, before, "killed after step {step}");
+    }
+}
+
+#[test]
+fn what_was_rolled_back_is_not_rolled_back_again() {
+    let image = image();
+    let root = image.path();
+    migrated(root, &[]);
+    rolled_back(root);
+    for more in [&["--rollback"][..], &["--rollback", "--dry-run"]] {
+        let ran = migrate(root, more);
+        assert_eq!((ran.status, &ran.json()["changed"]), (0, &false.into()));
+        let root = root.to_str().unwrap();
+        let said = run(&[&["migrate-ntpd", "--root", root], more].concat()).stdout;
+        assert!(
+            said.starts_with("nothing to undo: ") && said.contains("rolled back already"),
+            "{said}"
+        );
+        assert!(!said.contains("everything is as it was"), "{said}");
+    }
+}
+
+#[test]
+fn edits_made_after_the_migration_are_kept_and_named() {
+    let image = image();
+    let root = image.path();
+    let before = tree(root);
+    // The state of the daemon is no edit.
+    migrated(root, &[]);
+    fs::write(root.join("var/lib/chrony/chrony.drift"), "1 2\n").unwrap();
+    let plain = migrate(root, &["--rollback", "--dry-run"]).json();
+    assert!(!plain.to_string().contains("was changed after"), "{plain}");
+    assert!(
+        !rolled_back(root)
+            .to_string()
+            .contains("was changed after the")
+    );
+    assert_eq!(tree(root), before);
+
+    migrated(root, &[]);
+    for (name, line) in [("conf", "log tracking\n"), ("keys", "9 MD5 HEX:00\n")] {
+        let path = root.join(format!("etc/chrony/chrony.{name}"));
+        fs::write(&path, fs::read_to_string(&path).unwrap() + line).unwrap();
+    }
+    let plan = migrate(root, &["--rollback", "--dry-run"]).json();
+    let json = rolled_back(root);
+    assert_eq!(tree(root), before);
+    for (name, line) in [("conf", "log tracking\n"), ("keys", "9 MD5 HEX:00\n")] {
+        let path = format!("/etc/chrony/chrony.{name} was changed after the migration");
+        let said = |json: &Value| {
+            let findings = json["findings"].as_array().unwrap().iter();
+            let texts = findings.map(|finding| finding["text"].as_str().unwrap().to_owned());
+            let mut texts = texts.filter(|text| text.starts_with(&path));
+            texts.next()
+        };
+        assert!(said(&plan).is_some(), "{plan}");
+        let text = said(&json).unwrap();
+        let kept = text.split(" kept as /").nth(1).unwrap();
+        let kept = fs::read_to_string(root.join(kept)).unwrap();
+        assert!(kept.ends_with(line), "{kept}");
+    }
+}
