@@ -168,7 +168,11 @@ fn own_directory(path: &Path, user: Option<u32>) -> io::Result<()> {
         return other("is no directory");
     }
     if found.uid() != nix::unistd::geteuid().as_raw() && Some(found.uid()) != user {
-        return other("has the wrong owner");
+        return other(&format!(
+            "belongs to user {}, who ran a daemon here; if none runs now: rm -r {}",
+            found.uid(),
+            path.display()
+        ));
     }
     if found.mode() & 0o007 != 0 && found.mode() & 0o1000 == 0 {
         return other("is open to everybody: chmod o= it");
