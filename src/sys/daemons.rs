@@ -218,9 +218,7 @@ fn of_named(pid: u32, comm: &str) -> Option<Running> {
         return None;
     }
     let kind = identify(comm, &arguments, || files::link_target(&dir.join("exe")))?;
-    let capable = status_field(&status, "CapEff")
-        .and_then(|caps| u64::from_str_radix(caps, 16).ok())
-        .map(|caps| caps & CAP_SYS_TIME != 0);
+    let capable = capability(&status);
     let holds_clock = match capable.map(|c| c && !leaves_clock(kind, &arguments)) {
         // The capability of another user namespace (a rootless container's) sets no clock here.
         Some(true) if elsewhere(&dir, "user") == Some(true) => Some(false),
@@ -240,6 +238,18 @@ fn of_named(pid: u32, comm: &str) -> Option<Running> {
             .map(|ticks| clock::since_boot().seconds_since(Monotonic::default()) - ticks / USER_HZ),
         arguments,
     })
+}
+
+/// Whether a process has the capability to set the clock; `None` when that cannot be seen.
+#[must_use]
+pub fn capable(pid: u32) -> Option<bool> {
+    let status = files::read_text(Path::new(&format!("/proc/{pid}/status")), LIMIT).ok()?;
+    capability(&status)
+}
+
+fn capability(status: &str) -> Option<bool> {
+    let caps = u64::from_str_radix(status_field(status, "CapEff")?, 16).ok()?;
+    Some(caps & CAP_SYS_TIME != 0)
 }
 
 /// True when a library was put before the daemon's own: the clock it steers may be one that the

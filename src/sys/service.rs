@@ -1,6 +1,7 @@
 //! Services as the service manager sees them, read from its files and links, so that it works
 //! under another root and starts nothing: systemd's units, OpenRC's runlevels, SysV's rc links.
 
+use super::daemons;
 use super::files;
 use super::process;
 use std::collections::BTreeSet;
@@ -49,6 +50,20 @@ pub struct Service {
     /// The program whose presence keeps it from starting (`ConditionFileIsExecutable=!PATH`, as
     /// systemd-timesyncd's unit has it for other time daemons).
     pub yields_to: Option<String>,
+}
+
+impl Service {
+    /// Whether a condition of its unit keeps it from starting here: without the capability to set
+    /// the clock, or in a container.
+    #[must_use]
+    pub fn held_back(&self) -> bool {
+        let text = files::read_text(&self.file, LIMIT).unwrap_or_default();
+        let asks = |condition: &str| text.lines().any(|line| line.trim() == condition);
+        let capable = daemons::capable(1);
+        (asks("ConditionCapability=CAP_SYS_TIME") && capable == Some(false))
+            || (asks("ConditionVirtualization=!container")
+                && files::exists(Path::new("/run/systemd/container")))
+    }
 }
 
 /// Where systemd looks for units and their drop-ins, first wins.

@@ -39,6 +39,7 @@ mod serve_soak;
 mod side_by_side;
 mod sources;
 mod sources_cloud;
+mod sources_lost;
 mod sources_machine;
 mod sources_peers;
 mod sources_set;

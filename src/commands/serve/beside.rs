@@ -108,6 +108,8 @@ impl Beside {
             };
             let words = if daemon.local_reference {
                 format!("{} serves its own clock for want of a source", daemon.name)
+            } else if daemon.coasts_s().is_some() {
+                format!("{} {does} and follows no source any more", daemon.name)
             } else {
                 format!("{} {does} and follows {follows}", daemon.name)
             };
@@ -160,9 +162,9 @@ fn of_daemon(daemon: &DaemonRow, base: State) -> Option<State> {
         _ => Leap::None,
     };
     let stratum = daemon.stratum.unwrap_or(UNKNOWN_STRATUM);
-    if daemon.synchronised != Some(true) && !daemon.local_reference
-        || !(1..MAX_STRATUM).contains(&stratum)
-    {
+    // One that runs on alone still says how far off it may be by now.
+    let vouches = daemon.synchronised == Some(true) || daemon.coasts_s().is_some();
+    if !vouches && !daemon.local_reference || !(1..MAX_STRATUM).contains(&stratum) {
         return None;
     }
     // What is still to be corrected is an error of the clock.

@@ -55,11 +55,13 @@ impl Ask for cmdmon::Client {
 /// When the daemon stops answering.
 pub fn observe(client: &mut impl Ask, name: &str, now: (i64, u32)) -> Result<Observed, AskError> {
     let mut daemon = DaemonRow::new(name);
-    let (mut tracking, mut count) = (None, 0);
+    let (mut tracking, mut count, mut counted) = (None, 0, false);
     for reply in client.ask_all(&[Request::Tracking, Request::SourceCount])? {
         match reply {
             Some(Reply::Tracking(told)) => tracking = Some(told),
-            Some(Reply::SourceCount(told)) => count = told.min(MAX_SOURCES),
+            Some(Reply::SourceCount(told)) => {
+                (count, counted) = (told.min(MAX_SOURCES), true);
+            }
             _ => {}
         }
     }
@@ -89,6 +91,10 @@ pub fn observe(client: &mut impl Ask, name: &str, now: (i64, u32)) -> Result<Obs
     }
     if let Some(tracking) = &tracking {
         describe(&mut daemon, tracking, &sources, now);
+        // A count of sources none of which it tells is a liar's.
+        if counted && (count == 0 || !sources.is_empty()) {
+            coasting(&mut daemon, &sources);
+        }
     }
     Ok(Observed {
         daemon,
@@ -320,4 +326,14 @@ fn describe(
     daemon.last_update = Some(rfc3339(seconds, nanos));
     let age = (now.0 - seconds) as f64 + (f64::from(now.1) - f64::from(nanos)) * 1e-9;
     daemon.last_update_age_s = Some(age.max(0.0));
+}
+
+/// What was followed is gone, or no source may be followed any more: tracking tells of the last one
+/// all the same, for as long as the daemon runs.
+fn coasting(daemon: &mut DaemonRow, sources: &[SourceRow]) {
+    let followed = |row: &SourceRow| matches!(row.state, State::Selected | State::Combined);
+    if daemon.synchronised == Some(true) && !sources.iter().any(followed) {
+        daemon.synchronised = Some(false);
+        daemon.follows = None;
+    }
 }

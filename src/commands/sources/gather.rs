@@ -19,6 +19,7 @@ use crate::proto::cmdmon::PORT;
 use crate::report::sources::DaemonRow;
 use crate::report::sources::SourceKind;
 use crate::report::sources::SourceRow;
+use crate::report::sources::explain::contradictions;
 use crate::report::sources::explain::explain;
 use crate::sys;
 use crate::sys::cmdmon;
@@ -422,6 +423,7 @@ pub fn annotate(
             row.next = advice.next;
         }
     }
+    contradictions(&mut seen.sources);
 }
 
 /// ntpd's line of a pool, when no server stands there that no line names: nothing came of it.

@@ -14,6 +14,7 @@ use crate::report::format::seconds;
 use crate::report::sources::DaemonRow;
 use crate::report::sources::SourceRow;
 use crate::report::sources::SourcesReport;
+use crate::report::sources::State;
 use crate::report::sources::explain::direction;
 use crate::sys;
 use std::path::Path;
@@ -88,7 +89,10 @@ fn report(
     let best = best(&daemons);
     let max_error_s = best.and_then(|daemon| daemon.max_error_s);
     let synchronised = synchronised(&daemons);
-    let text = verdict(&daemons, best, &sources);
+    let mut text = verdict(&daemons, best, &sources);
+    if let Some(limit) = wanted.max_error {
+        text.push_str(&missed(limit, max_error_s, synchronised));
+    }
     let status = match (wanted.max_error, max_error_s, synchronised) {
         (None, _, None) if sources.is_empty() => ExitStatus::Unknown,
         (None, _, _) => ExitStatus::Done,
@@ -142,6 +146,38 @@ fn synchronised(daemons: &[DaemonRow]) -> Option<bool> {
     Some(words.contains(&true))
 }
 
+/// Which limit was missed, in words; nothing where it was held.
+fn missed(limit: f64, error: Option<f64>, synchronised: Option<bool>) -> String {
+    let limit_s = seconds(limit);
+    match (error, synchronised) {
+        (Some(error), Some(true)) if error <= limit => String::new(),
+        (Some(_), Some(true)) => format!(". That is over the limit of {limit_s} (--max-error)"),
+        (_, Some(false)) => format!(". The limit of {limit_s} (--max-error) is missed"),
+        _ => format!(". Whether the limit of {limit_s} (--max-error) is held cannot be told"),
+    }
+}
+
+/// What a daemon that has followed a source follows no more.
+#[must_use]
+pub fn lost(name: &str, sources: &[SourceRow]) -> String {
+    let own = || sources.iter().filter(|row| row.daemon == name);
+    let false_ones = own().filter(|row| row.state == State::Falseticker).count();
+    let answering = own().filter(|row| row.answers()).count();
+    let why = match (own().count(), answering, false_ones) {
+        (0, ..) => return format!("{name} is not synchronised any more: it has no source left"),
+        (_, 0, _) => " (none of them answers)".to_owned(),
+        (.., 0) => String::new(),
+        (2, _, 2) => " (they contradict each other)".to_owned(),
+        (.., n) => format!(" ({n} of them contradict each other)"),
+    };
+    match own().count() {
+        1 => format!("{name} is not synchronised any more: it does not follow its one source"),
+        n => {
+            format!("{name} is not synchronised any more: it follows none of its {n} sources{why}")
+        }
+    }
+}
+
 /// Synchronised? To whom, how far, how sure, since when.
 fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow]) -> String {
     if let Some(daemon) = best {
@@ -182,6 +218,13 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
         let own = || sources.iter().filter(|row| row.daemon == daemon.name);
         let answering = own().filter(|row| row.answers()).count();
         let name = &daemon.name;
+        if let Some(since) = daemon.coasts_s() {
+            return format!(
+                "{}: the clock has run on alone for {}",
+                lost(name, sources),
+                age(since)
+            );
+        }
         return match (own().count(), answering) {
             (0, _) => format!("{name} is not synchronised: it has no sources"),
             (1, 0) => format!("{name} is not synchronised: its one source does not answer"),

@@ -6,7 +6,9 @@ use crate::report::status::InstalledDaemon;
 use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
 use crate::sys::files;
+use crate::sys::processes;
 use crate::sys::service;
+use crate::sys::service::Manager;
 use crate::sys::service::Service;
 use std::path::Path;
 
@@ -19,14 +21,27 @@ pub struct Found {
     pub services: Vec<Service>,
     /// Its program, when there is no service of it.
     pub program: Option<String>,
-    /// Its process.
+    /// Its process: of several the one that may set the clock.
     pub running: Option<Running>,
+    /// The service that the process belongs to, by its control group.
+    pub unit: Option<Service>,
+}
+
+impl Found {
+    /// Whether it does the work of keeping this clock, as far as can be seen: one that leaves the
+    /// clock alone, or runs in a container, stands in for nobody.
+    fn keeps_clock(&self) -> bool {
+        let process = self.running.as_ref();
+        self.kind.disciplines()
+            && process.is_some_and(|r| !r.container && r.holds_clock != Some(false))
+    }
 }
 
 /// Everything that is installed under the root or runs. `running` is `None` in an image.
 #[must_use]
 pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
+    let systemd = running.map(|_| service::manager(root) == Manager::Systemd);
     for kind in Kind::ALL {
         let mut services = service::find_all(root, kind.services());
         // One unit under two daemons' names (ntpd.service of NTPsec) is listed once.
@@ -35,9 +50,22 @@ pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
                 .iter()
                 .any(|known| known.services.iter().any(|k| k.name == s.name))
         });
+        // What a removed package leaves in /etc/init.d starts nothing.
+        let there = |path: &&str| files::exists(&files::under(root, Path::new(path)));
+        if !kind.programs().is_empty() && !kind.programs().iter().any(|path| there(&path)) {
+            services
+                .retain(|s| systemd != Some(true) || !s.file.iter().any(|part| part == "init.d"));
+        }
         let process = running
-            .and_then(|all| all.iter().find(|daemon| daemon.kind == kind))
+            .and_then(|all| {
+                let own = all.iter().filter(|daemon| daemon.kind == kind);
+                own.min_by_key(|daemon| daemon.container || daemon.holds_clock == Some(false))
+            })
             .cloned();
+        let unit = process
+            .as_ref()
+            .filter(|process| !process.container)
+            .and_then(|process| unit_of(root, process.pid));
         let program = kind
             .programs()
             .iter()
@@ -50,6 +78,7 @@ pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
                 services,
                 program,
                 running: process,
+                unit,
             });
         }
     }
@@ -70,6 +99,15 @@ pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
         }
     }
     found
+}
+
+/// The service of a process, by its control group.
+fn unit_of(root: &Path, pid: u32) -> Option<Service> {
+    let group = processes::process(pid)?.cgroup?;
+    let unit = group
+        .rsplit('/')
+        .find_map(|part| part.strip_suffix(".service"))?;
+    service::find(root, unit)
 }
 
 /// The rows of the report.
@@ -100,9 +138,9 @@ pub fn rows(found: &[Found], seen: &[DaemonRow], image: bool) -> Vec<InstalledDa
 
 fn main_service(found: &Found) -> Option<&Service> {
     found
-        .services
-        .iter()
-        .find(|s| s.enabled)
+        .unit
+        .as_ref()
+        .or_else(|| found.services.iter().find(|s| s.enabled))
         .or_else(|| found.services.first())
 }
 
@@ -130,18 +168,30 @@ pub fn findings(found: &[Found], starts: Option<bool>) -> Vec<Finding> {
         }
         return out;
     }
-    let own = |f: &&Found| {
-        f.kind.disciplines() && f.running.as_ref().is_some_and(|running| !running.container)
-    };
-    let at_work: Vec<&str> = found.iter().filter(own).map(|f| f.kind.word()).collect();
+    let at_work: Vec<&str> = found
+        .iter()
+        .filter(|f| f.keeps_clock())
+        .map(|f| f.kind.word())
+        .collect();
     for (f, service) in &enabled {
-        if f.running.is_none() && enabled.len() == 1 {
-            out.push(idle(&service.name, &at_work, starts == Some(true)));
+        // Another unit's process, or one started by hand, is not the service at work.
+        let beside = f
+            .unit
+            .as_ref()
+            .is_some_and(|unit| unit.name != service.name);
+        let idle_now = f.running.is_none() || (beside && !f.keeps_clock());
+        if idle_now && enabled.len() == 1 {
+            let starts = starts == Some(true) && !service.held_back();
+            out.push(idle(&service.name, &at_work, starts));
         }
     }
-    for f in found {
-        let not_enabled = !f.services.is_empty() && !f.services.iter().any(|s| s.enabled);
-        if f.running.as_ref().is_some_and(|r| !r.container) && not_enabled && f.kind.disciplines() {
+    for f in found.iter().filter(|f| f.keeps_clock()) {
+        let not_enabled = match &f.unit {
+            Some(unit) => !unit.enabled,
+            None => !f.services.is_empty() && !f.services.iter().any(|s| s.enabled),
+        };
+        // Where another one is enabled, both are told of above: to enable a second makes a conflict.
+        if not_enabled && enabled.is_empty() {
             let name = main_service(f).map_or("", |s| s.name.as_str());
             out.push(
                 Finding::warning(format!(
@@ -196,7 +246,12 @@ fn conflict(enabled: &[(&Found, &Service)]) -> Option<Finding> {
     } else {
         "they fight over the clock and over UDP port 123"
     };
-    let running = enabled.iter().find(|(f, _)| f.running.is_some());
+    let at_work = |(f, s): &&(&Found, &Service)| {
+        let own = f.unit.as_ref().is_none_or(|unit| unit.name == s.name);
+        f.keeps_clock() && own
+    };
+    let running = enabled.iter().find(at_work);
+    let running = running.or_else(|| enabled.iter().find(|(f, _)| f.running.is_some()));
     let keep = running.map_or(first.name.as_str(), |(_, s)| s.name.as_str());
     let drop: Vec<&str> = names.iter().copied().filter(|n| *n != keep).collect();
     Some(
@@ -258,181 +313,15 @@ fn idle(service: &str, at_work: &[&str], starts: bool) -> Finding {
     }
     if !starts {
         return Finding::warning(format!(
-            "{service} is enabled but does not run; in a container the host keeps the clock"
+            "{service} is enabled but does not run; in a container the host keeps the clock: look there, on the host"
         ))
-        .next("on the host: clockbox status");
+        .next("clockbox status");
     }
-    Finding::error(format!("{service} is enabled but does not run")).next(format!(
-        "systemctl status {service}; journalctl -u {service}"
-    ))
+    Finding::error(format!("{service} is enabled but does not run"))
+        .next(format!("systemctl start {service}"))
 }
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "tests make files")]
-mod tests {
-    use super::*;
-    use crate::report::finding::Severity;
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
-    fn image(units: &[(&str, &str, bool)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        let wants = root
-            .path()
-            .join("etc/systemd/system/multi-user.target.wants");
-        let units_dir = root.path().join("usr/lib/systemd/system");
-        fs::create_dir_all(&wants).unwrap();
-        fs::create_dir_all(&units_dir).unwrap();
-        for (name, text, enabled) in units {
-            let file = format!("{name}.service");
-            fs::write(units_dir.join(&file), text).unwrap();
-            if *enabled {
-                symlink(format!("/usr/lib/systemd/system/{file}"), wants.join(&file)).unwrap();
-            }
-        }
-        root
-    }
-
-    #[test]
-    fn chronyd_enabled_where_ntpd_is_to_run_is_told_with_what_happens() {
-        let root = image(&[
-            ("chronyd", "[Unit]\nConflicts=ntpd.service\n", true),
-            ("ntpd", "[Unit]\n", true),
-        ]);
-        let found = find(root.path(), None);
-        let told = findings(&found, None);
-        assert!(
-            told[0].text.contains("chronyd and ntpd") && told[0].text.contains("conflict"),
-            "{told:?}"
-        );
-        assert_eq!(
-            told[0].next.as_deref(),
-            Some("systemctl disable --now ntpd")
-        );
-        // The table of sources says it too.
-        let beside = started_together(root.path(), &[]).unwrap();
-        assert!(beside.text.contains("chronyd and ntpd"), "{beside:?}");
-        let rows = rows(&found, &[], true);
-        assert!(
-            rows.iter()
-                .all(|row| row.running.is_none() && row.enabled == Some(true))
-        );
-    }
-
-    #[test]
-    fn one_enabled_daemon_in_an_image_is_fine_and_none_is_not() {
-        let root = image(&[
-            ("chronyd", "[Unit]\n", true),
-            ("systemd-timesyncd", "[Unit]\n", false),
-        ]);
-        assert!(findings(&find(root.path(), None), None).is_empty());
-        assert_eq!(started_together(root.path(), &[]), None);
-        let root = image(&[("chronyd", "[Unit]\n", false)]);
-        assert_eq!(findings(&find(root.path(), None), None).len(), 1);
-    }
-
-    #[test]
-    fn enabled_but_not_running_and_the_reverse_are_told() {
-        let root = image(&[("chronyd", "[Unit]\n", true)]);
-        let told = findings(&find(root.path(), Some(&[])), Some(true));
-        assert!(
-            told[0].text.contains("enabled but does not run"),
-            "{told:?}"
-        );
-        let root = image(&[("chronyd", "[Unit]\n", false)]);
-        let process = Running {
-            kind: Kind::Chronyd,
-            pid: 1,
-            holds_clock: Some(true),
-            container: false,
-            arguments: vec![],
-            age_s: None,
-        };
-        let told = findings(&find(root.path(), Some(&[process])), Some(true));
-        assert!(told[0].text.contains("not enabled"), "{told:?}");
-    }
-
-    fn runs(kind: Kind) -> Running {
-        Running {
-            kind,
-            pid: 1,
-            holds_clock: Some(true),
-            container: false,
-            arguments: vec![],
-            age_s: None,
-        }
-    }
-
-    #[test]
-    fn an_idle_timesyncd_is_no_error_where_another_daemon_works() {
-        let root = image(&[("systemd-timesyncd", "[Unit]\n", true)]);
-        let told = findings(&find(root.path(), Some(&[runs(Kind::Ntpd)])), Some(true));
-        assert!(
-            told.iter().all(|f| f.severity != Severity::Error),
-            "{told:?}"
-        );
-        assert!(
-            told[0].text.contains("idle; ntpd does its work"),
-            "{told:?}"
-        );
-        assert_eq!(
-            told[0].next.as_deref(),
-            Some("systemctl disable systemd-timesyncd")
-        );
-        // Nothing starts services in a container.
-        let told = findings(&find(root.path(), Some(&[])), Some(false));
-        assert!(
-            told[0].text.contains("the host keeps the clock"),
-            "{told:?}"
-        );
-        assert_eq!(told[0].severity, Severity::Warning);
-    }
-
-    #[test]
-    fn a_timesyncd_whose_unit_gives_way_to_ntpd_is_not_in_its_way() {
-        let root = image(&[
-            ("systemd-timesyncd", "[Unit]\nConflicts=ntp.service\n", true),
-            ("ntp", "[Unit]\n", true),
-        ]);
-        let both = findings(&find(root.path(), None), None);
-        assert_eq!(both[0].severity, Severity::Error, "{both:?}");
-        let drop_ins = root
-            .path()
-            .join("usr/lib/systemd/system/systemd-timesyncd.service.d");
-        fs::create_dir_all(&drop_ins).unwrap();
-        let condition = "[Unit]\nConditionFileIsExecutable=!/usr/sbin/ntpd\n";
-        fs::write(drop_ins.join("disable-with-time-daemon.conf"), condition).unwrap();
-        // The program is not there yet: nothing gives way.
-        assert_eq!(
-            findings(&find(root.path(), None), None)[0].severity,
-            Severity::Error
-        );
-        fs::create_dir_all(root.path().join("usr/sbin")).unwrap();
-        fs::write(root.path().join("usr/sbin/ntpd"), "").unwrap();
-        let found = find(root.path(), Some(&[runs(Kind::Ntpd)]));
-        assert!(findings(&found, Some(true)).is_empty(), "{found:?}");
-        let rows = rows(&found, &[], false);
-        let timesyncd = rows.iter().find(|row| row.name == "systemd-timesyncd");
-        assert_eq!(
-            timesyncd.unwrap().yields_to.as_deref(),
-            Some("/usr/sbin/ntpd")
-        );
-    }
-
-    #[test]
-    fn ntpd_enabled_where_chronyd_runs_is_the_one_to_go() {
-        let root = image(&[
-            ("chronyd", "[Unit]\nConflicts=ntpd.service\n", true),
-            ("ntpd", "[Unit]\n", true),
-        ]);
-        for (runs_now, goes) in [(Kind::Chronyd, "ntpd"), (Kind::Ntpd, "chronyd")] {
-            let told = findings(&find(root.path(), Some(&[runs(runs_now)])), Some(true));
-            assert_eq!(told[0].severity, Severity::Error);
-            assert_eq!(
-                told[0].next,
-                Some(format!("systemctl disable --now {goes}")),
-                "{told:?}"
-            );
-        }
-    }
-}
+#[path = "installed_tests.rs"]
+mod tests;

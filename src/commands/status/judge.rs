@@ -1,6 +1,7 @@
 //! Is the clock right? Pure: what the daemons, their sources and the kernel say goes in, a verdict
 //! comes out.
 
+use crate::commands::sources::list::lost;
 use crate::commands::sources::probed;
 use crate::report::finding::Finding;
 use crate::report::finding::Severity;
@@ -139,6 +140,12 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
         format!(
             "{} serves this machine's own clock, held to nothing",
             daemon.name
+        )
+    } else if let Some((daemon, since)) = real().find_map(|d| Some((d, d.coasts_s()?))) {
+        format!(
+            "{}, and the clock has run on alone since its last update {}",
+            lost(&daemon.name, sources),
+            ago(since)
         )
     } else if let Some(daemon) = real().find(|d| d.synchronised == Some(false)) {
         format!("{} follows no source", daemon.name)

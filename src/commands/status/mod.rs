@@ -10,7 +10,6 @@ pub mod machine;
 use super::Command;
 use super::Context;
 use super::page::ManPage;
-use crate::commands::check_port::holders;
 use crate::commands::sources::duration;
 use crate::commands::sources::findings;
 use crate::commands::sources::gather;
@@ -25,7 +24,10 @@ use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::finding::Finding;
 use crate::report::finding::Severity;
+use crate::report::sources::DaemonRow;
 use crate::report::sources::SourceKind;
+use crate::report::sources::SourceRow;
+use crate::report::sources::State;
 use crate::report::status::PlatformRow;
 use crate::report::status::PtpRow;
 use crate::report::status::StatusReport;
@@ -90,9 +92,10 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
         .collect();
     let kernel_flag = kernel.as_ref().ok().map(|k| k.synchronised);
     let judgement = judge::judge(&seen, &sources, &found, kernel_flag);
+    found.extend(hindered(&seen, &sources));
     found.extend(installed::findings(
         &services,
-        Some(service::manager(root) != Manager::None && holders::container().is_none()),
+        Some(service::manager(root) != Manager::None),
     ));
     found.extend(zone.map(|zone| zone.findings).unwrap_or_default());
     found.extend(machine::rtc_finding(&clocks));
@@ -131,6 +134,40 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
         findings: found,
         root_looks: sys::host::is_root(),
     }
+}
+
+/// Sources at most whose trouble is told on the page.
+const HINDERED: usize = 3;
+
+/// What is in the way of the sources, where a daemon follows none of them: the gravest few.
+fn hindered(daemons: &[DaemonRow], sources: &[SourceRow]) -> Vec<Finding> {
+    let lost = |row: &&SourceRow| {
+        let mut own = daemons.iter().filter(|daemon| daemon.name == row.daemon);
+        own.any(|daemon| daemon.synchronised == Some(false) && !daemon.local_reference)
+    };
+    let mut rows: Vec<&SourceRow> = sources
+        .iter()
+        .filter(lost)
+        .filter(|row| !row.state.is_good() && row.text.is_some())
+        .filter(|row| !row.options.iter().any(|option| option == "noselect"))
+        .collect();
+    rows.sort_by_key(|row| match row.state {
+        State::Falseticker => 0,
+        State::Unresolved => 1,
+        State::Unreachable | State::Kiss => 2,
+        State::Jittery => 3,
+        _ => 4,
+    });
+    let told = |row: &SourceRow| Finding {
+        severity: Severity::Warning,
+        text: format!(
+            "{}: {}",
+            row.title(),
+            row.text.as_deref().unwrap_or_default()
+        ),
+        next: row.next.clone(),
+    };
+    rows.into_iter().take(HINDERED).map(told).collect()
 }
 
 /// An image: what is installed and enabled in it; nothing of this machine.

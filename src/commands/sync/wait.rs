@@ -5,10 +5,12 @@
 use super::daemon;
 use crate::commands::Context;
 use crate::commands::sources::gather;
+use crate::commands::sources::list::lost;
 use crate::commands::sources::observed::Observed;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::finding::Finding;
+use crate::report::format::age;
 use crate::report::format::seconds;
 use crate::report::sync::Action;
 use crate::report::sync::DaemonRow;
@@ -109,7 +111,14 @@ fn look(patience: f64) -> Look {
         (None, _) if daemon.synchronised == Some(true) => {
             format!("{name} is synchronised, but does not tell how far off it may be")
         }
-        (None, _) => format!("{name} is not synchronised to any source yet"),
+        (None, _) => match daemon.coasts_s() {
+            Some(since) => format!(
+                "{}, and the clock has run on alone for {}",
+                lost(name, &best.sources),
+                age(since)
+            ),
+            None => format!("{name} is not synchronised to any source yet"),
+        },
     };
     Look {
         daemon: daemon.pid.map(|pid| DaemonRow {

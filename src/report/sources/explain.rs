@@ -195,16 +195,51 @@ fn candidate(row: &SourceRow) -> Advice {
 }
 
 fn falseticker(row: &SourceRow) -> Advice {
-    let off = row
-        .offset_s
-        .map_or(String::new(), |o| format!(" by {}", seconds(o)));
+    let off = row.offset_s.map_or(String::new(), |offset| {
+        format!(" (the clock is {} by its word)", direction(offset))
+    });
     say(format!(
-        "it contradicts the majority of the sources{off}: either it is wrong, or the others are. It is not used"
+        "it contradicts the majority of the sources{off}: either it is wrong, or the others are. It is not used; a few others can tell who is right"
     ))
     .next(format!(
-        "ask a few others who is right: clockbox sync --dry-run --pool pool.ntp.org {}",
+        "clockbox sync --dry-run --pool pool.ntp.org {}",
         row.address.as_deref().unwrap_or(row.title())
     ))
+}
+
+/// Where no source is good there is no majority: those that are called false contradict each other.
+pub fn contradictions(rows: &mut [SourceRow]) {
+    let is_false = |row: &SourceRow| row.state == State::Falseticker;
+    let count = rows.iter().filter(|row| is_false(row)).count();
+    if count < 2 || rows.iter().any(|row| row.state.is_good()) {
+        return;
+    }
+    let names: Vec<String> = rows
+        .iter()
+        .filter(|row| is_false(row))
+        .map(|row| row.title().to_owned())
+        .collect();
+    for row in rows.iter_mut().filter(|row| is_false(row)) {
+        let word = row.offset_s.map_or(String::new(), |offset| {
+            format!(" (the clock is {} by its word)", direction(offset))
+        });
+        let other = names.iter().find(|name| *name != row.title());
+        let (text, next) = match (count, other) {
+            (2, Some(other)) => (
+                format!(
+                    "it and {other} contradict each other{word}: one of the two is wrong, and two cannot tell which. Neither is used; add a third"
+                ),
+                "clockbox sources set --add HOST...",
+            ),
+            _ => (
+                format!(
+                    "{count} sources contradict each other{word}, and no majority of them agrees: none is used"
+                ),
+                "clockbox sync --dry-run --pool pool.ntp.org",
+            ),
+        };
+        (row.text, row.next) = (Some(text), Some(next.to_owned()));
+    }
 }
 
 fn jittery(row: &SourceRow, limits: &Limits) -> Advice {

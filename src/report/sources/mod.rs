@@ -352,6 +352,16 @@ impl DaemonRow {
         }
     }
 
+    /// How long ago it last corrected the clock, when it follows none of its sources any more.
+    #[must_use]
+    pub fn coasts_s(&self) -> Option<f64> {
+        let told = |leap: &&str| *leap != "unsynchronised";
+        let was = self.synchronised == Some(false)
+            && !self.local_reference
+            && self.leap.as_deref().filter(told).is_some();
+        self.last_update_age_s.filter(|_| was)
+    }
+
     /// True when it may be said to steer this clock.
     #[must_use]
     pub fn may_steer(&self) -> bool {
