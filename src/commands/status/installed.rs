@@ -52,7 +52,7 @@ pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
         });
         // What a removed package leaves in /etc/init.d starts nothing.
         let there = |path: &&str| files::exists(&files::under(root, Path::new(path)));
-        if !kind.programs().is_empty() && !kind.programs().iter().any(|path| there(&path)) {
+        if !kind.programs().is_empty() && !kind.programs().iter().any(there) {
             services
                 .retain(|s| systemd != Some(true) || !s.file.iter().any(|part| part == "init.d"));
         }
