@@ -275,7 +275,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand links" -s V -l version
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l to -d 'The daemon that takes over' -r -f -a "chrony\t'chronyd'
 clockbox\t'clockbox\'s own daemon, which reads the same configuration'"
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l from -d 'Convert this ntp.conf only; needs --output' -r -F
-complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l output -d 'Where --from writes chrony.conf, chrony.keys, drift and report.json' -r -F
+complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l output -d 'Where --from writes chrony.conf, chrony.keys (clockbox.conf, clockbox.keys), drift and report.json' -r -F
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l chrony-version -d 'Write only what this version of chrony knows' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand migrate-ntpd" -l dialect -d 'Read ntp.conf as this daemon does' -r -f -a "ntp\t'The reference implementation, 4.2'
 ntpsec\t'NTPsec'

@@ -31,8 +31,8 @@ pub struct MigrateReport {
     pub files: Vec<FileChange>,
     /// Services that are stopped or started.
     pub services: Vec<ServiceChange>,
-    /// Packages that are installed.
-    pub packages: Vec<String>,
+    /// Packages that are installed or removed.
+    pub packages: Vec<PackageChange>,
     /// What is worth knowing, with the next thing to type.
     pub findings: Vec<Finding>,
     /// The journal that `--rollback` reads.
@@ -43,6 +43,9 @@ pub struct MigrateReport {
     /// Nothing was written.
     #[serde(skip)]
     pub dry: bool,
+    /// The new daemon is not there, and nobody said that it is to be installed.
+    #[serde(skip)]
+    pub missing: bool,
     /// Diffs are shown.
     #[serde(skip)]
     pub diffs: bool,
@@ -146,6 +149,45 @@ pub enum FileAction {
     Remove,
 }
 
+/// A package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PackageChange {
+    /// Its name.
+    pub name: String,
+    /// What is done to it.
+    pub action: PackageAction,
+}
+
+/// What is done to a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PackageAction {
+    /// It is installed.
+    Install,
+    /// It is removed, because it cannot stand beside one that is installed.
+    Remove,
+}
+
+impl PackageChange {
+    /// A package that is installed.
+    #[must_use]
+    pub fn install(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            action: PackageAction::Install,
+        }
+    }
+
+    /// A package that is removed.
+    #[must_use]
+    pub fn remove(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            action: PackageAction::Remove,
+        }
+    }
+}
+
 /// A service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServiceChange {
@@ -169,6 +211,7 @@ impl Report for MigrateReport {
             Result::Undone => ExitStatus::Unavailable,
             Result::Refused => ExitStatus::Data,
             Result::Converted | Result::Planned if lost => ExitStatus::NotHeld,
+            Result::Planned if self.missing => ExitStatus::Unavailable,
             _ => ExitStatus::Done,
         }
     }
@@ -190,12 +233,13 @@ impl Report for MigrateReport {
         }
         let planned = self.is_planned();
         for package in &self.packages {
-            let word = if planned {
-                "would install"
-            } else {
-                "installed"
+            let word = match (package.action, planned) {
+                (PackageAction::Install, true) => "would install",
+                (PackageAction::Install, false) => "installed",
+                (PackageAction::Remove, true) => "would remove",
+                (PackageAction::Remove, false) => "removed",
             };
-            out.push_str(&format!("{word} package {package}\n"));
+            out.push_str(&format!("{word} package {}\n", package.name));
         }
         for service in &self.services {
             let action = if planned {
@@ -216,7 +260,7 @@ impl Report for MigrateReport {
 impl MigrateReport {
     /// What is listed was not done.
     fn is_planned(&self) -> bool {
-        matches!(self.result, Result::Planned | Result::Held)
+        self.dry || matches!(self.result, Result::Planned | Result::Held)
     }
 
     fn heading(&self) -> String {
@@ -228,6 +272,7 @@ impl MigrateReport {
         } = self.summary;
         let way = format!("{} to {}", self.from, self.target);
         let head = match self.result {
+            Result::Converted if self.dry => format!("{way}: the conversion, nothing was written"),
             Result::Converted => format!("{way}: converted"),
             Result::Planned => format!("{way}: the plan, nothing was changed"),
             Result::Migrated => format!("{way}: done"),

@@ -37,6 +37,17 @@ pub fn take(path: &Path) -> Result<Option<Lock>, Error> {
     }
 }
 
+/// Whether a process holds the lock of this file, which is not made; false where that cannot be
+/// seen.
+#[must_use]
+pub fn is_held(path: &Path) -> bool {
+    let open = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(path);
+    open.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 impl Lock {
     /// The same lock for a child, as its standard input; the file is empty.
     pub(super) fn share(&self) -> io::Result<File> {
@@ -53,8 +64,9 @@ mod tests {
     fn a_child_keeps_the_lock_after_its_parent_let_it_go() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
+        assert!(!is_held(&path) && !path.exists());
         let lock = take(&path).unwrap().unwrap();
-        assert!(take(&path).unwrap().is_none());
+        assert!(take(&path).unwrap().is_none() && is_held(&path));
         let mut child = Command::new("sleep")
             .arg("60")
             .stdin(lock.share().unwrap())

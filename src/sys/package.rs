@@ -104,6 +104,23 @@ impl Manager {
             .map(str::to_owned)
     }
 
+    /// The installed packages that installing a package (`NAME`, `NAME=VERSION` or a file) would
+    /// remove, as far as the manager tells; those without a question that removes others are none.
+    #[must_use]
+    pub fn displaced(self, package: &str) -> Vec<String> {
+        if self != Self::Apt {
+            return Vec::new();
+        }
+        let arguments = ["LC_ALL=C", "apt-get", "-s", "-q", "install", package];
+        let said = process::read("env", &arguments, 60.0, OUTPUT_LIMIT);
+        let said = said.map(|said| said.stdout).unwrap_or_default();
+        let names = said.lines().filter_map(|line| {
+            let name = line.strip_prefix("Remv ")?.split(' ').next()?;
+            Some(name.to_owned())
+        });
+        names.collect()
+    }
+
     /// Installs a package (`NAME`, or with [`Self::Apt`] `NAME=VERSION` or a file), keeping configuration
     /// files that are there. What the manager prints is added to the file `log`; it is not
     /// interrupted when this program is killed, and holds the lock until it ends.

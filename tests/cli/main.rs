@@ -24,6 +24,7 @@ mod migrate_again;
 mod migrate_input;
 mod migrate_managers;
 mod migrate_ntpd;
+mod migrate_offline;
 mod mock;
 mod net;
 mod refclock;

@@ -133,3 +133,25 @@ fn edits_made_after_the_migration_are_kept_and_named() {
         assert!(kept.ends_with(line), "{kept}");
     }
 }
+
+#[test]
+fn a_run_that_is_under_way_was_not_interrupted() {
+    let image = image();
+    let root = image.path();
+    migrated(root, &[]);
+    let dir = root.join("var/lib/clockbox/migrate-ntpd");
+    let journal = dir.join("journal.json");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.replace("\"done\"", "\"started\"")).unwrap();
+    let lock = fs::File::open(dir.join("lock")).unwrap();
+    lock.lock().unwrap();
+    for more in [&["--dry-run"][..], &["--rollback", "--dry-run"]] {
+        let findings = migrate(root, more).json()["findings"].to_string();
+        assert!(findings.contains("is under way"), "{findings}");
+        assert!(!findings.contains("interrupted"), "{findings}");
+    }
+    lock.unlock().unwrap();
+    let findings = migrate(root, &["--dry-run"]).json()["findings"].to_string();
+    assert!(findings.contains("was interrupted"), "{findings}");
+    assert!(!findings.contains("under way"), "{findings}");
+}

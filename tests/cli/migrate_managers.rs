@@ -98,6 +98,18 @@ done
 const PACKAGES: &str = r#"#!/bin/sh
 echo "${0##*/} $*" >>/log
 case " $* " in
+    *" -s "*)
+        [ -e /conflict ] || exit 0
+        case "$*" in
+            *" chrony") [ -x /usr/sbin/ntpd ] && echo "Remv ntp [4.2.8]" ;;
+            *ntp_all.deb) [ -x /usr/sbin/chronyd ] && echo "Remv chrony [4.3]" ;;
+        esac
+        exit 0 ;;
+    *"/ntp_all.deb "*)
+        /etc/init.d/chronyd stop
+        rm /usr/sbin/chronyd /etc/init.d/chronyd
+        cp /stash/ntpd /usr/sbin/ntpd
+        cp /stash/ntpd.init /etc/init.d/ntpd ;;
     *" -Q ntp "*) [ -x /usr/sbin/ntpd ] && echo ntp 4.2.8 && exit ;;
     *" -e -v ntp "*) [ -x /usr/sbin/ntpd ] && echo ntp-4.2.8 && exit ;;
     *" -e -v "* | *" -Q "*) exit 1 ;;
@@ -107,7 +119,12 @@ case " $* " in
         [ ! -e /broken ] || { echo "no such mirror" >&2; exit 3; }
         cp /stash/chronyd /usr/sbin/chronyd
         cp /stash/init /etc/init.d/chronyd
-        echo "pool of.the.package" >/etc/chrony.conf ;;
+        echo "pool of.the.package" >/etc/chrony.conf
+        [ -e /conflict ] || exit 0
+        /etc/init.d/ntpd stop
+        cp /usr/sbin/ntpd /stash/ntpd
+        cp /etc/init.d/ntpd /stash/ntpd.init
+        rm /usr/sbin/ntpd /etc/init.d/ntpd ;;
     *) exit 1 ;;
 esac
 "#;
@@ -353,12 +370,17 @@ fn whole(init: Init, manager: &str, install: &str, by_hand: &str, switched: &[&s
     let hint = json["error"]["hint"].as_str().unwrap();
     assert!(hint.ends_with(by_hand), "{hint}");
     let (status, json) = result(&said, 1);
-    assert_eq!((status, &json["changed"]), (0, &true.into()), "{said}");
-    assert_eq!(machine.state(), before, "{said}");
+    // The plan, and that the run would end where the first one did.
+    assert_eq!((status, &json["result"]), (69, &"planned".into()), "{said}");
     assert!(
-        !machine.asked().join("\n").contains("chrony"),
-        "nothing was asked for"
+        json["findings"].to_string().contains(" --install"),
+        "{json}"
     );
+    assert_eq!(json["packages"], serde_json::json!([]));
+    assert_eq!(machine.state(), before, "{said}");
+    let mut asked = machine.asked();
+    asked.retain(|line| !line.contains(" -s "));
+    assert!(!asked.join("\n").contains("chrony"), "{asked:#?}");
 
     let script = format!(
         "{MIGRATE} m --install --wait 20; ls /var/lib/clockbox/migrate-ntpd/packages; for s in ntpd chronyd; do /etc/init.d/$s status && echo $s runs; done; \
@@ -511,6 +533,73 @@ fn dnf_zypper_and_pacman_are_asked_without_questions() {
             &["chkconfig chronyd on"],
         );
     }
+}
+
+#[test]
+fn packages_that_give_way_are_named_and_put_back() {
+    let Some(machine) = Machine::new(Init::UpdateRcD, "apt-get") else {
+        return;
+    };
+    machine.put("conflict", "");
+    let said = machine
+        .run(&format!(
+            "{MIGRATE} m; m --dry-run --install; m --install --wait 20; m; m --rollback --dry-run; m --rollback; \
+             /etc/init.d/ntpd status && echo ntpd runs"
+        ))
+        .unwrap_or_default();
+    let packages = |number: usize| result(&said, number).1["packages"].clone();
+    let pair = |action: &str, name: &str| serde_json::json!({"name": name, "action": action});
+    let (status, json) = result(&said, 0);
+    let message = json["error"]["message"].as_str().unwrap();
+    assert!(
+        status == 69 && message.contains("removes ntp,"),
+        "{message}"
+    );
+    let there = serde_json::json!([pair("install", "chrony"), pair("remove", "ntp")]);
+    assert_eq!(packages(1), there, "{said}");
+    let (status, json) = result(&said, 2);
+    assert_eq!((status, &json["result"]), (0, &"migrated".into()), "{said}");
+    assert_eq!(packages(2), there, "{said}");
+    assert_eq!(packages(3), serde_json::json!([]), "{said}");
+    let back = serde_json::json!([pair("install", "ntp"), pair("remove", "chrony")]);
+    assert_eq!(packages(4), back, "{said}");
+    let gone = packages(5);
+    for change in back.as_array().unwrap() {
+        assert!(gone.as_array().unwrap().contains(change), "{said}");
+    }
+    assert!(said.contains("ntpd runs"), "{said}");
+}
+
+/// The daemon that a migration started was stopped: the next run starts it again, and the way back
+/// leads to ntpd all the same.
+#[test]
+fn a_second_run_keeps_the_way_back_to_ntpd() {
+    let Some(machine) = Machine::new(Init::UpdateRcD, "apt-get") else {
+        return;
+    };
+    machine.put("conflict", "");
+    let said = machine
+        .run(&format!(
+            "{MIGRATE} m --install --wait 20; /etc/init.d/chronyd stop; m --wait 20; m --rollback; \
+             for s in ntpd chronyd; do /etc/init.d/$s status && echo $s runs; done; \
+             [ -x /usr/sbin/ntpd ] && echo ntpd is installed"
+        ))
+        .unwrap_or_default();
+    for number in [0, 1] {
+        let (status, json) = result(&said, number);
+        assert_eq!((status, &json["result"]), (0, &"migrated".into()), "{said}");
+    }
+    let (status, json) = result(&said, 2);
+    assert_eq!(
+        (status, &json["result"]),
+        (0, &"rolled_back".into()),
+        "{said}"
+    );
+    assert!(
+        said.contains("ntpd is installed") && said.contains("ntpd runs"),
+        "{said}"
+    );
+    assert!(!said.contains("chronyd runs"), "{said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::journal;
 use super::journal::Journal;
 use super::journal::State;
 use super::journal::Turn;
+use super::next;
 use super::own;
 use super::plan;
 use super::plan::Plan;
@@ -22,6 +23,7 @@ use crate::report::finding::Finding;
 use crate::report::migrate_ntpd::FileAction;
 use crate::report::migrate_ntpd::FileChange;
 use crate::report::migrate_ntpd::MigrateReport;
+use crate::report::migrate_ntpd::PackageChange;
 use crate::report::migrate_ntpd::Result as Outcome;
 use crate::sys;
 use crate::sys::package::Manager;
@@ -30,8 +32,23 @@ use std::path::Path;
 
 /// What must hold before anything is touched.
 pub(super) fn ready(args: &Args, tree: &Tree, plan: &Plan) -> Result<(), Failure> {
+    match missing(args, tree, plan) {
+        Some(failure) => Err(failure),
+        // chrony's own checker comes with its package.
+        None if !plan.installed && args.to == To::Chrony => Ok(()),
+        None => check(args, tree, plan),
+    }
+}
+
+/// The packages that installing another here would remove.
+pub(super) fn displaced(package: &str) -> Vec<String> {
+    Manager::find().map_or_else(Vec::new, |manager| manager.displaced(package))
+}
+
+/// The new daemon is not there, and is not to be installed.
+pub(super) fn missing(args: &Args, tree: &Tree, plan: &Plan) -> Option<Failure> {
     if plan.installed {
-        return check(args, tree, plan);
+        return None;
     }
     let name = args.to.word();
     let (command, by_us) = match args.to {
@@ -48,11 +65,7 @@ pub(super) fn ready(args: &Args, tree: &Tree, plan: &Plan) -> Result<(), Failure
         }
     };
     if args.install && by_us {
-        return match args.to {
-            To::Clockbox => check(args, tree, plan),
-            // Its own checker comes with the package.
-            To::Chrony => Ok(()),
-        };
+        return None;
     }
     let (place, hint) = match by_us {
         true => (
@@ -65,13 +78,25 @@ pub(super) fn ready(args: &Args, tree: &Tree, plan: &Plan) -> Result<(), Failure
         false => (" in the image", command),
     };
     let text = match args.to {
-        To::Chrony => format!("chrony is not installed{place}"),
+        To::Chrony => {
+            let gone = match by_us {
+                true => displaced(name).join(", "),
+                false => String::new(),
+            };
+            let gone = match gone.is_empty() {
+                true => String::new(),
+                false => format!(
+                    "; installing it removes {gone}, which --rollback puts back only if --install did it"
+                ),
+            };
+            format!("chrony is not installed{place}{gone}")
+        }
         To::Clockbox => format!(
             "clockbox is not installed where a service can start it (as {}){place}",
             own::PROGRAM
         ),
     };
-    Err(Failure::new(ExitStatus::Unavailable, text).hint(hint))
+    Some(Failure::new(ExitStatus::Unavailable, text).hint(hint))
 }
 
 /// The target's own checker reads the new configuration.
@@ -97,7 +122,7 @@ fn check(args: &Args, tree: &Tree, plan: &Plan) -> Result<(), Failure> {
         ExitStatus::Data,
         format!("chronyd refuses the new configuration: {}", said.reason()),
     )
-    .hint("clockbox migrate-ntpd --dry-run --diff shows it"))
+    .hint(next::here(tree, "migrate-ntpd", "--dry-run --diff")))
 }
 
 /// Applies the plan; when a step fails everything is put back.
@@ -137,20 +162,15 @@ pub(super) fn apply(
                 )));
             }
             if tree.is_live() && services.by_links() {
-                let text = "No service manager runs here: the old daemon was not stopped, nor the new one started";
-                report
-                    .findings
-                    .push(Finding::warning(text).next("restart this machine or container"));
+                let text = "No service manager runs here: the old daemon was not stopped, nor the new one started; restart this machine or container";
+                report.findings.push(Finding::warning(text));
             }
             report.findings.extend(gone(tree, &journal, turn));
-            let command = if tree.is_live() {
-                "clockbox migrate-ntpd --rollback".to_owned()
-            } else {
-                format!(
-                    "clockbox migrate-ntpd --root {} --rollback",
-                    tree.root().display()
-                )
-            };
+            if !report.packages.is_empty() {
+                report.packages = vec![PackageChange::install("chrony")];
+                report.packages.extend(removed(&journal));
+            }
+            let command = next::here(tree, "migrate-ntpd", "--rollback");
             report
                 .findings
                 .push(Finding::info("Everything can be put back").next(command));
@@ -165,9 +185,11 @@ pub(super) fn apply(
             report.findings.push(finding);
             for failed in &undone.failed {
                 let text = format!("Not put back: {}", failed.message);
-                report
-                    .findings
-                    .push(Finding::error(text).next("clockbox migrate-ntpd --rollback"));
+                report.findings.push(Finding::error(text).next(next::here(
+                    tree,
+                    "migrate-ntpd",
+                    "--rollback",
+                )));
             }
             report.findings.extend(undo::left(tree, &journal));
             report.result = Outcome::Undone;
@@ -215,6 +237,18 @@ fn name_files(
         }
     }
     Ok(())
+}
+
+/// Packages that installing the new daemon removed.
+fn removed(journal: &Journal) -> Vec<PackageChange> {
+    let Some(manager) = Manager::find() else {
+        return Vec::new();
+    };
+    let names = journal.packages.iter().map(|(name, _)| name);
+    names
+        .filter(|name| manager.version(name).is_none())
+        .map(|name| PackageChange::remove(name))
+        .collect()
 }
 
 /// Packages that installing the new daemon removed and of which there is no copy.
@@ -273,12 +307,12 @@ fn begin(
         && args.to == To::Chrony
         && let Some(manager) = Manager::find()
     {
-        for name in ["ntpsec", "ntp", "openntpd", "systemd-timesyncd"] {
-            packages.extend(
-                manager
-                    .version(name)
-                    .map(|version| (name.to_owned(), version)),
-            );
+        let known = ["ntpsec", "ntp", "openntpd", "systemd-timesyncd"];
+        let mut names: Vec<String> = known.map(str::to_owned).to_vec();
+        let more = manager.displaced("chrony").into_iter();
+        names.extend(more.filter(|name| !known.contains(&name.as_str())));
+        for name in names {
+            packages.extend(manager.version(&name).map(|version| (name, version)));
         }
     }
     Ok(Journal {
@@ -396,8 +430,11 @@ fn install(
     turn: &Turn,
 ) -> Result<Plan, Failure> {
     let manager = Manager::find().ok_or_else(|| {
-        Failure::new(ExitStatus::Unavailable, "no package manager is known here")
-            .hint("install chrony by hand, then run this again")
+        Failure::new(
+            ExitStatus::Unavailable,
+            "no package manager is known here: install chrony by hand first",
+        )
+        .hint("clockbox migrate-ntpd")
     })?;
     let name = old.start.name.clone();
     for (package, version) in &journal.packages {
@@ -461,15 +498,12 @@ fn nobody_else(args: &Args) -> Result<(), Failure> {
         Some(daemon) => Err(Failure::new(
             ExitStatus::Unavailable,
             format!(
-                "{} (process {}) still holds the clock, and no service of a known name runs it",
+                "{} (process {}) still holds the clock, and no service of a known name runs it: see what starts it",
                 daemon.kind.word(),
                 daemon.pid
             ),
         )
-        .hint(format!(
-            "see what starts it: cat /proc/{}/cgroup",
-            daemon.pid
-        ))),
+        .hint(format!("cat /proc/{}/cgroup", daemon.pid))),
     }
 }
 

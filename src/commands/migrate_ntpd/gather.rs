@@ -4,6 +4,7 @@
 use super::Kind;
 use super::options;
 use super::tree::Tree;
+use crate::commands::sync::quoted;
 use crate::conf::convert::Conversion;
 use crate::conf::convert::command_line;
 use crate::conf::convert::convert;
@@ -83,6 +84,9 @@ pub(super) fn from_file(tree: &Tree, path: &str, kind: Option<Kind>) -> Result<O
     if kind.map_or(open, |kind| kind == Kind::Openntpd) {
         return open_ntpd(tree, path, Vec::new());
     }
+    if kind.is_none() {
+        not_chronys(tree, path)?;
+    }
     let dialect = kind.and_then(Kind::dialect);
     let dialect = dialect.unwrap_or_else(|| guess(tree, path));
     let conf = load(tree, path, dialect)?;
@@ -95,6 +99,69 @@ pub(super) fn from_file(tree: &Tree, path: &str, kind: Option<Kind>) -> Result<O
     })
 }
 
+/// Refuses a configuration of chrony's: words that only chrony has, and none that only ntpd has.
+fn not_chronys(tree: &Tree, path: &str) -> Result<(), Failure> {
+    let text = tree.text(path).unwrap_or_default();
+    let words = text.lines().filter_map(|line| {
+        let word = line.split_whitespace().next()?;
+        Some(word.to_ascii_lowercase())
+    });
+    let words: Vec<String> = words.collect();
+    let has = |known: &[&str]| words.iter().find(|word| known.contains(&word.as_str()));
+    match (has(CHRONYS), has(NTPDS)) {
+        (Some(word), None) => Err(Failure::new(
+            ExitStatus::Data,
+            format!("{path}: a configuration of chrony, not of ntpd ({word}): there is nothing to convert; clockbox reads it as it is"),
+        )
+        .hint(format!("clockbox sync --daemon --check-config --config {}", quoted(path)))
+        .target(path)),
+        _ => Ok(()),
+    }
+}
+
+/// Directives that chrony has and no ntpd.
+const CHRONYS: &[&str] = &[
+    "allow",
+    "bindacqaddress",
+    "bindcmdaddress",
+    "cmdallow",
+    "cmddeny",
+    "cmdport",
+    "confdir",
+    "corrtimeratio",
+    "initstepslew",
+    "keyfile",
+    "leapsectz",
+    "local",
+    "logchange",
+    "makestep",
+    "maxslewrate",
+    "maxupdateskew",
+    "ntsdumpdir",
+    "rtcfile",
+    "rtcsync",
+    "sourcedir",
+];
+
+/// Directives that ntpd has and chrony does not.
+const NTPDS: &[&str] = &[
+    "broadcastclient",
+    "disable",
+    "discard",
+    "enable",
+    "filegen",
+    "fudge",
+    "includefile",
+    "interface",
+    "keys",
+    "restrict",
+    "statistics",
+    "statsdir",
+    "tinker",
+    "tos",
+    "trustedkey",
+];
+
 /// Reads OpenNTPD's configuration.
 fn open_ntpd(tree: &Tree, path: &str, options: Vec<CommandLine>) -> Result<Old, Failure> {
     let Some(bytes) = tree.content(path)? else {
@@ -102,7 +169,7 @@ fn open_ntpd(tree: &Tree, path: &str, options: Vec<CommandLine>) -> Result<Old, 
             ExitStatus::NoInput,
             format!("read {path}: no such file or directory"),
         )
-        .hint("name the file: clockbox migrate-ntpd --from FILE --output DIR")
+        .hint("clockbox migrate-ntpd --from FILE --output DIR")
         .target(path));
     };
     if bytes.contains(&0) || bytes.len() > 1 << 20 {
@@ -227,8 +294,8 @@ fn load(tree: &Tree, path: &str, dialect: Dialect) -> Result<ntp::Loaded, Failur
             ReadError::Other(_) => ExitStatus::Io,
         };
         let hint = match status {
-            ExitStatus::NoInput => "name the file: clockbox migrate-ntpd --from FILE --output DIR",
-            ExitStatus::NoPermission => "read it as root: sudo clockbox migrate-ntpd",
+            ExitStatus::NoInput => "clockbox migrate-ntpd --from FILE --output DIR",
+            ExitStatus::NoPermission => "sudo clockbox migrate-ntpd --dry-run",
             _ => "a configuration of ntpd is a text file of some hundred lines",
         };
         return Err(Failure::new(status, format!("read {path}: {error}"))

@@ -144,7 +144,7 @@ pub(super) struct Service {
 /// Where the package manager's output goes.
 const LOG: &str = "install.log";
 /// Where packages are kept that installing the new daemon removes.
-const PACKAGES: &str = "packages";
+pub(super) const PACKAGES: &str = "packages";
 /// Seconds to wait for another run, or for the package manager of one that was killed.
 const LOCK_LIMIT_S: f64 = 600.0;
 
@@ -177,14 +177,20 @@ pub(super) fn turn(tree: &Tree, context: &Context) -> Result<Turn, Failure> {
             });
         }
         if sys::clock::monotonic() >= deadline {
-            let text = "another migrate-ntpd, or the package manager that an interrupted one started, is still running";
+            let text = "another migrate-ntpd, or the package manager that an interrupted one started, is still running: see which";
             return Err(Failure::new(ExitStatus::Unavailable, text)
-                .hint(format!("see which: fuser -v {}", place.display()))
+                .hint(format!("fuser -v {}", place.display()))
                 .target(place.display().to_string()));
         }
         context.progress("waiting for another run, or the package manager of an interrupted one");
         sys::clock::sleep(0.1);
     }
+}
+
+/// Whether a run is at work now, or the package manager of one that was killed.
+pub(super) fn under_way(tree: &Tree) -> bool {
+    let place = tree.real(&format!("{DIR}/lock"));
+    place.is_ok_and(|place| sys::lock::is_held(&place))
 }
 
 fn path() -> String {
@@ -198,8 +204,14 @@ pub(super) fn load(tree: &Tree) -> Result<Option<Journal>, Failure> {
         return Ok(None);
     };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-        Failure::new(ExitStatus::Config, format!("{}: {error}", path()))
-            .hint("the journal of an earlier migration is damaged: move it away to begin anew")
+        let place = sys::files::under(tree.root(), std::path::Path::new(&path()));
+        let text = format!(
+            "{}: the journal of an earlier migration is damaged: {error}; move it away to begin anew",
+            path()
+        );
+        let place = place.display();
+        Failure::new(ExitStatus::Config, text)
+            .hint(format!("mv {place} {place}.damaged"))
             .target(path())
     })
 }

@@ -5,6 +5,7 @@ use super::apply;
 use super::journal;
 use super::journal::Journal;
 use super::journal::State;
+use super::next;
 use super::plan;
 use super::plan::Plan;
 use super::present;
@@ -19,6 +20,7 @@ use crate::report::finding::Finding;
 use crate::report::migrate_ntpd::FileAction;
 use crate::report::migrate_ntpd::FileChange;
 use crate::report::migrate_ntpd::MigrateReport;
+use crate::report::migrate_ntpd::PackageChange;
 use crate::report::migrate_ntpd::Result as Outcome;
 use crate::report::migrate_ntpd::ServiceChange;
 use crate::sys;
@@ -53,7 +55,7 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
             );
             let next = format!(
                 "clockbox migrate-ntpd --from {} --output DIR",
-                plan.old.conf
+                sys::files::under(tree.root(), Path::new(&plan.old.conf)).display()
             );
             report.findings.insert(0, Finding::warning(text).next(next));
         }
@@ -78,6 +80,14 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
     report.changes = true;
     if args.dry_run {
         report.findings.extend(provisional(args, &plan));
+        if let Some(failure) = apply::missing(args, tree, &plan) {
+            report.missing = true;
+            let finding = Finding::error(failure.message);
+            report.findings.push(match failure.hint {
+                Some(hint) => finding.next(hint),
+                None => finding,
+            });
+        }
         return Ok(report);
     }
     if report.summary.lost > 0 && !args.accept_losses {
@@ -89,9 +99,12 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
     apply::ready(args, tree, &plan)?;
     let turn = journal::turn(tree, context)?;
     if journal::load(tree)? != known {
-        let text = "another migrate-ntpd changed this machine meanwhile; nothing was changed";
-        return Err(Failure::new(ExitStatus::Unavailable, text)
-            .hint("see what is left to do: clockbox migrate-ntpd --dry-run"));
+        let text = "another migrate-ntpd changed this machine meanwhile; nothing was changed: see what is left to do";
+        return Err(Failure::new(ExitStatus::Unavailable, text).hint(next::here(
+            tree,
+            "migrate-ntpd",
+            "--dry-run",
+        )));
     }
     apply::apply(args, tree, plan, report, known, &turn, context)
 }
@@ -110,7 +123,10 @@ fn earlier(
     };
     let text = format!("A run of {} was interrupted", journal.started);
     if args.dry_run {
-        let finding = Finding::warning(format!("{text}; the next one undoes it first"));
+        let finding = match journal::under_way(tree) {
+            true => under_way(&journal),
+            false => Finding::warning(format!("{text}; the next one undoes it first")),
+        };
         return Ok((known, vec![finding]));
     }
     let turn = journal::turn(tree, context)?;
@@ -130,6 +146,15 @@ fn earlier(
     Ok((journal::load(tree)?, findings))
 }
 
+/// Says that another run is at work.
+fn under_way(journal: &Journal) -> Finding {
+    let text = format!(
+        "The run of {} is under way: this is what it has left to do by now; another run waits for it",
+        journal.started
+    );
+    Finding::warning(text)
+}
+
 /// Undoes a finished or an interrupted migration.
 pub(super) fn roll_back(
     args: &Args,
@@ -139,9 +164,12 @@ pub(super) fn roll_back(
     let Some(mut journal) = journal::load(tree)? else {
         return Err(Failure::new(
             ExitStatus::NoInput,
-            format!("{}: there is no migration to undo", journal::DIR),
+            format!(
+                "{}: there is no migration to undo; a dry run shows what one would do",
+                journal::DIR
+            ),
         )
-        .hint("clockbox migrate-ntpd --dry-run shows what a migration would do"));
+        .hint(next::here(tree, "migrate-ntpd", "--dry-run")));
     };
     let mut report = empty(args, &journal.from, &journal.target, Outcome::RolledBack);
     if journal.state == State::RolledBack {
@@ -154,6 +182,9 @@ pub(super) fn roll_back(
     report.changes = true;
     if args.dry_run {
         report.result = Outcome::Planned;
+        if journal.state == State::Started && journal::under_way(tree) {
+            report.findings.push(under_way(&journal));
+        }
         journal = journal.whole();
         for saved in &journal.files {
             if undo::is_edited(tree, &journal, saved) {
@@ -178,6 +209,9 @@ pub(super) fn roll_back(
         for service in &journal.services {
             report.services.push(undo::as_before(service));
         }
+        if tree.is_live() {
+            report.packages = undo::packages(tree, &journal);
+        }
         return Ok(report);
     }
     privileged(tree)?;
@@ -200,6 +234,7 @@ pub(super) fn roll_back(
         }
         report.files.extend(undone.files);
         report.services.extend(undone.services);
+        report.packages.extend(undone.packages);
         report.findings.extend(undone.findings);
         if journal.before.is_none() {
             report.findings.extend(undo::left(tree, &journal));
@@ -213,9 +248,9 @@ fn privileged(tree: &Tree) -> Result<(), Failure> {
     if tree.is_live() && !sys::host::is_root() {
         return Err(Failure::new(
             ExitStatus::NoPermission,
-            "only root can replace the time daemon of this machine",
+            "only root can replace the time daemon of this machine; a dry run needs no root",
         )
-        .hint("sudo clockbox migrate-ntpd; or look first: clockbox migrate-ntpd --dry-run"));
+        .hint(format!("sudo {}", next::again(""))));
     }
     Ok(())
 }
@@ -236,6 +271,7 @@ fn empty(args: &Args, from: &str, to: &str, result: Outcome) -> MigrateReport {
         journal: Some(format!("{}/journal.json", journal::DIR)),
         changes: false,
         dry: args.dry_run,
+        missing: false,
         diffs: args.diff,
         accepted: true,
     }
@@ -268,14 +304,17 @@ fn nothing_here(
             } else {
                 format!(" under {}", tree.root().display())
             };
-            let hint = match tree.first(SAVED) {
-                Some(path) => format!(
-                    "a removed package left {path}: clockbox migrate-ntpd --from {} --output DIR",
-                    sys::files::under(tree.root(), Path::new(path)).display()
+            let (left, hint) = match tree.first(SAVED) {
+                Some(path) => (
+                    format!(", but a removed package left {path}"),
+                    format!(
+                        "clockbox migrate-ntpd --from {} --output DIR",
+                        sys::files::under(tree.root(), Path::new(path)).display()
+                    ),
                 ),
-                None => "clockbox status says which time daemon this machine has".to_owned(),
+                None => (String::new(), next::here(tree, "status", "")),
             };
-            Err(Failure::new(ExitStatus::NoInput, format!("none of /etc/ntp.conf, /etc/ntpsec/ntp.conf and /etc/openntpd/ntpd.conf is there{place}: no ntpd to leave"))
+            Err(Failure::new(ExitStatus::NoInput, format!("none of /etc/ntp.conf, /etc/ntpsec/ntp.conf and /etc/openntpd/ntpd.conf is there{place}: no ntpd to leave{left}"))
                 .hint(hint))
         }
     }
@@ -306,8 +345,11 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
     if plan.assumed && (plan.installed || !tree.is_live()) {
         report.findings.push(present::assumed(plan.target.version));
     }
-    if !plan.installed && args.to == To::Chrony {
-        report.packages.push("chrony".to_owned());
+    if !plan.installed && args.to == To::Chrony && args.install && tree.is_live() {
+        report.packages.push(PackageChange::install("chrony"));
+        let gone = apply::displaced("chrony");
+        let gone = gone.iter().map(|name| PackageChange::remove(name));
+        report.packages.extend(gone);
     }
     if args.to == To::Clockbox && sys::owner::group(tree.root(), &["_clockbox"]).is_none() {
         let text = "There is no user _clockbox: the daemon keeps running as root, within the limits of its service";

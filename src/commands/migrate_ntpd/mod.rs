@@ -7,6 +7,7 @@ mod apply;
 mod gather;
 mod journal;
 mod live;
+mod next;
 mod offline;
 mod options;
 mod own;
@@ -18,6 +19,7 @@ mod target;
 mod tree;
 mod undo;
 mod wait;
+mod words;
 
 use super::Command;
 use super::Context;
@@ -52,7 +54,7 @@ pub struct Args {
         help_heading = "Conversion"
     )]
     from: Option<PathBuf>,
-    /// Where --from writes chrony.conf, chrony.keys, drift and report.json
+    /// Where --from writes chrony.conf, chrony.keys (clockbox.conf, clockbox.keys), drift and report.json
     #[arg(
         long,
         value_name = "DIR",
@@ -258,17 +260,19 @@ impl Command for Args {
         statuses: &[
             (
                 ExitStatus::NotHeld,
-                "something that matters would be lost, and nothing was changed; --accept-losses goes on",
+                "something that matters would be lost, and nothing was changed; --accept-losses goes on. \
+                 With --from the files are written all the same, and --accept-losses only has it exit 0",
             ),
             (
                 ExitStatus::Data,
                 "the old configuration cannot be converted: no source of time is left, it does not \
-                 discipline the clock, or the target's own checker refuses the result",
+                 discipline the clock, it is chrony's already, or the target's own checker refuses \
+                 the result",
             ),
             (
                 ExitStatus::Unavailable,
-                "the new daemon is not installed, did not start or selected no source; what was \
-                 changed was put back",
+                "the new daemon is not installed and --install was not given (a dry run says so \
+                 too), it did not start or selected no source; what was changed was put back",
             ),
         ],
         see_also: &[
@@ -328,7 +332,9 @@ fn refused(conversion: &Conversion, path: &str) -> Result<Option<Finding>, Failu
             .target(path));
     }
     let hint = if why.contains("disable ntp") {
-        "a server that leaves the clock alone is chronyd -x, or clockbox serve --no-clock-control"
+        let text = format!("{path}: {why}; chronyd -x leaves the clock alone, and clockbox can");
+        let next = "clockbox serve --no-clock-control";
+        return Ok(Some(Finding::error(text).next(next)));
     } else if conversion.conf.contains("\n#refclock SHM ") {
         "have gpsd read the receiver and name its shared memory in ntp.conf: server 127.127.28.0; or name servers: server HOST iburst"
     } else {

@@ -12,6 +12,7 @@ use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report;
 use crate::report::migrate_ntpd::FileAction;
+use crate::report::migrate_ntpd::FileChange;
 use crate::report::migrate_ntpd::MigrateReport;
 use crate::report::migrate_ntpd::Result as Outcome;
 use crate::sys;
@@ -43,27 +44,32 @@ pub(super) fn run(
     );
     if let Some(finding) = refusal {
         report.result = Outcome::Refused;
+        report.dry = args.dry_run;
         report.findings.insert(0, finding);
+        return Ok(report);
     }
     if known.assumed {
         report.findings.push(present::assumed(target.version));
     }
     report.dry = args.dry_run;
     report.diffs = args.diff;
+    let daemon = args.to.word();
     let files = [
-        ("chrony.conf", Some(conversion.conf.as_str()), 0o644),
-        ("chrony.keys", conversion.keys.as_deref(), 0o640),
-        ("drift", conversion.drift.as_deref(), 0o644),
+        (format!("{daemon}.conf"), Some(conversion.conf.as_str())),
+        (format!("{daemon}.keys"), conversion.keys.as_deref()),
+        ("drift".to_owned(), conversion.drift.as_deref()),
     ];
-    for (name, content, mode) in files {
+    for (name, content) in files {
         let Some(content) = content else { continue };
-        let place = output.join(name);
+        let place = output.join(&name);
+        let secret = name.ends_with(".keys");
+        let mode = if secret { 0o640 } else { 0o644 };
         let old = sys::files::read(&place, sys::files::CONFIG_LIMIT).ok();
         let file = present::file(
             &place.display().to_string(),
             old.as_deref(),
             content.as_bytes(),
-            name == "chrony.keys",
+            secret,
         );
         if file.action != FileAction::Unchanged && !args.dry_run {
             write(&place, content.as_bytes(), mode)?;
@@ -74,11 +80,42 @@ pub(super) fn run(
         .files
         .iter()
         .any(|file| file.action != FileAction::Unchanged);
-    if !args.dry_run {
-        let text = report::json(&report, crate::commands::now(), sys::host::name())?;
-        write(&output.join("report.json"), text.as_bytes(), 0o644)?;
-    }
+    save(&mut report, &output.join("report.json"))?;
     Ok(report)
+}
+
+/// Writes the report beside the files, where it says something else than the one that is there.
+fn save(report: &mut MigrateReport, place: &Path) -> Result<(), Failure> {
+    let old = sys::files::read(place, sys::files::CONFIG_LIMIT).ok();
+    let action = match (&old, report.changes) {
+        (None, _) => FileAction::Create,
+        (Some(_), true) => FileAction::Replace,
+        (Some(_), false) => FileAction::Unchanged,
+    };
+    report.files.push(FileChange {
+        path: place.display().to_string(),
+        action,
+        backup: None,
+        diff: None,
+    });
+    if report.dry {
+        return Ok(());
+    }
+    let text = report::json(report, crate::commands::now(), sys::host::name())?;
+    if action == FileAction::Unchanged && old.is_some_and(|old| same(&old, text.as_bytes())) {
+        return Ok(());
+    }
+    write(place, text.as_bytes(), 0o644)
+}
+
+/// Two reports tell the same of the conversion.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let told = |bytes: &[u8]| {
+        let report: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+        let parts = ["result", "ok", "target_version", "lines", "findings"];
+        Some(parts.map(|part| report.get(part).cloned()))
+    };
+    told(one).is_some() && told(one) == told(other)
 }
 
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {

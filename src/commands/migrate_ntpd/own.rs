@@ -1,8 +1,10 @@
 //! clockbox's own daemon as the target: what it does not follow of a converted configuration, the
 //! proof that it answers nobody whom ntpd refused, its service files, and the program itself.
 
+use super::next;
 use super::plan::Wanted;
 use super::tree::Tree;
+use super::words;
 use crate::commands::daemon::settings::access;
 use crate::commands::daemon::settings::sources;
 use crate::commands::daemon::settings::standing;
@@ -149,7 +151,11 @@ pub(super) fn check(tree: &Tree, target: &Target, conf: &str) -> Result<(), Fail
         ExitStatus::Data,
         format!("clockbox refuses the new configuration:\n{text}"),
     )
-    .hint("clockbox migrate-ntpd --to clockbox --dry-run --diff shows it"))
+    .hint(next::here(
+        tree,
+        "migrate-ntpd",
+        "--to clockbox --dry-run --diff",
+    )))
 }
 
 /// Says of every line what the daemon does not follow, and refuses what would leave it without a
@@ -174,6 +180,7 @@ pub(super) fn account(conversion: &mut Conversion, target: &Target) {
             conversion.warnings.push(ignored.text);
         }
     }
+    words::own(conversion);
     if conversion.refusal.is_some() {
         return;
     }

@@ -1,5 +1,6 @@
 //! UDP 123 on this machine, before a daemon is started that is to answer clients there.
 
+use super::next;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::sys::processes;
@@ -24,9 +25,8 @@ pub(super) fn free() -> Result<(), Failure> {
         None => "a program of another namespace".to_owned(),
     };
     let text = format!(
-        "{who} holds UDP port {NTP} on {}, where clients are to be answered",
+        "{who} holds UDP port {NTP} on {}, where clients are to be answered: stop it, or answer nobody",
         socket.address
     );
-    Err(Failure::new(ExitStatus::Unavailable, text)
-        .hint("stop it first, or answer nobody: clockbox migrate-ntpd --no-serve"))
+    Err(Failure::new(ExitStatus::Unavailable, text).hint(next::again("--no-serve")))
 }

@@ -1,5 +1,6 @@
 //! A conversion as a report.
 
+use super::next;
 use super::target::To;
 use crate::conf::chrony::Version;
 use crate::conf::convert::Conversion;
@@ -36,14 +37,15 @@ pub(super) fn report(
             1 => "1 line loses something that may be missed; it says what".to_owned(),
             lost => format!("{lost} lines lose something that may be missed; each says what"),
         };
-        let next = match result {
-            Result::Converted => "read them; with --accept-losses the exit status is 0",
-            _ => "read them, then go on with --accept-losses",
+        let what = match result {
+            Result::Converted => "once they are read, the exit status is 0 with --accept-losses",
+            _ => "once they are read, go on with --accept-losses",
         };
-        let finding = Finding::warning(text);
         findings.push(match accepted {
-            true => finding,
-            false => finding.next(next),
+            true => Finding::warning(text),
+            false => {
+                Finding::warning(format!("{text}; {what}")).next(next::again("--accept-losses"))
+            }
         });
     }
     MigrateReport {
@@ -61,6 +63,7 @@ pub(super) fn report(
         journal: None,
         changes: false,
         dry: false,
+        missing: false,
         diffs: false,
         accepted,
     }
@@ -69,9 +72,9 @@ pub(super) fn report(
 /// What there is to say where nothing tells the version of chrony.
 pub(super) fn assumed(version: Version) -> Finding {
     let text = format!(
-        "Nothing here tells the version of chrony: no words are used that are newer than {version}"
+        "Nothing here tells the version of chrony: no words are used that are newer than {version}; say which it is"
     );
-    Finding::warning(text).next("say which it is: --chrony-version X.Y")
+    Finding::warning(text).next(next::again("--chrony-version X.Y"))
 }
 
 /// Puts the account of another conversion in a report's place: the package that was installed is

@@ -157,10 +157,12 @@ impl<'a> Services<'a> {
                     match why.is_empty() {
                         true => failure,
                         false => Failure {
-                            message: format!("{name} did not start: {why}"),
+                            message: format!(
+                                "{name} did not start: {why}; the log has all that it said"
+                            ),
                             ..failure
                         }
-                        .hint(format!("journalctl -u {name} shows all that it said")),
+                        .hint(format!("journalctl -u {name}")),
                     }
                 })
             }

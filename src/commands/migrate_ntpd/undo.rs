@@ -16,6 +16,7 @@ use crate::exit::Failure;
 use crate::report::finding::Finding;
 use crate::report::migrate_ntpd::FileAction;
 use crate::report::migrate_ntpd::FileChange;
+use crate::report::migrate_ntpd::PackageChange;
 use crate::report::migrate_ntpd::ServiceChange;
 use crate::sys;
 use crate::sys::package;
@@ -29,6 +30,8 @@ pub(super) struct Undone {
     pub(super) files: Vec<FileChange>,
     /// Services as they are again.
     pub(super) services: Vec<ServiceChange>,
+    /// Packages put back, and those that had to give way.
+    pub(super) packages: Vec<PackageChange>,
     /// What became of edits that were made after the migration.
     pub(super) findings: Vec<Finding>,
     /// What failed, in words.
@@ -103,7 +106,11 @@ pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone
         for service in &journal.services {
             done.note(unlink_runlevels(&services, service, journal));
         }
+        let there = target::is_installed(tree);
         reinstall(journal, turn, &mut done);
+        if there && !target::is_installed(tree) {
+            done.packages.push(PackageChange::remove("chrony"));
+        }
         done.note(services.reload());
         for service in &old {
             let action = revive(&services, service, &mut done);
@@ -140,6 +147,26 @@ pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone
     }
     journal::save(tree, &journal)?;
     Ok(done)
+}
+
+/// The packages that an undo would put back, and those that would give way to them.
+pub(super) fn packages(tree: &Tree, journal: &Journal) -> Vec<PackageChange> {
+    let Some(manager) = package::Manager::find() else {
+        return Vec::new();
+    };
+    let directory = tree.real(&format!("{DIR}/{}", journal::PACKAGES));
+    let directory = directory.unwrap_or_default();
+    let names = journal.packages.iter().map(|(name, _)| name);
+    let gone = names.filter(|name| manager.version(name).is_none());
+    let mut changes = Vec::new();
+    for name in gone {
+        let file = manager.kept(name, &directory);
+        let what = file.map_or_else(|| name.clone(), |file| file.display().to_string());
+        changes.push(PackageChange::install(name));
+        let removed = manager.displaced(&what).into_iter();
+        changes.extend(removed.map(|name| PackageChange::remove(&name)));
+    }
+    changes
 }
 
 /// Whether a file is not any more what the migration wrote.
@@ -190,18 +217,21 @@ pub(super) fn left(tree: &Tree, journal: &Journal) -> Option<Finding> {
     let package = journal.installed.as_ref()?;
     let manager = package::Manager::find();
     let (text, command) = if target::is_installed(tree) {
-        let text = format!("The package {package} stays installed, its service as it was");
+        let text = format!(
+            "The package {package} stays installed, its service as it was: remove it if it is not wanted"
+        );
         (text, manager.map(|manager| manager.removal(package)))
     } else if tree.has("/etc/chrony/chrony.conf") && manager == Some(package::Manager::Apt) {
-        let text =
-            format!("The package {package} is gone again; its configuration stays in /etc/chrony");
+        let text = format!(
+            "The package {package} is gone again; its configuration stays in /etc/chrony: remove it if it is not wanted"
+        );
         (text, Some(format!("apt-get purge -y {package}")))
     } else {
         return None;
     };
     let finding = Finding::info(text);
     Some(match command {
-        Some(command) => finding.next(format!("if it is not wanted: {command}")),
+        Some(command) => finding.next(command),
         None => finding,
     })
 }
@@ -267,12 +297,14 @@ fn reinstall(journal: &Journal, turn: &Turn, done: &mut Undone) {
             (None, _) => install(package),
         };
         let result = exact.or_else(|_| install(package));
+        if result.is_ok() {
+            done.packages.push(PackageChange::install(package));
+        }
         done.note(result.map_err(|error| {
-            let see = format!(
-                "see {}; then again: clockbox migrate-ntpd --rollback",
-                turn.log.display()
-            );
-            Failure::from(error).hint(see)
+            let failure = Failure::from(error);
+            let (message, log) = (&failure.message, turn.log.display());
+            let message = format!("{message}; {log} has what it printed");
+            Failure { message, ..failure }.hint("clockbox migrate-ntpd --rollback")
         }));
     }
 }

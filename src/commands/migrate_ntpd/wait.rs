@@ -31,9 +31,11 @@ pub(super) fn synchronised(to: To, limit_s: u32, context: &Context) -> Result<f6
         context.progress(&format!("waiting for {}: {why}", to.word()));
         sys::clock::sleep(PAUSE_S);
     }
-    let text = format!("{} selected no source within {limit_s} s: {why}", to.word());
-    Err(Failure::new(ExitStatus::Unavailable, text)
-        .hint("clockbox check-port HOST says whether a server answers; --wait S waits longer"))
+    let text = format!(
+        "{} selected no source within {limit_s} s: {why}; see whether its servers answer, or wait longer with --wait",
+        to.word()
+    );
+    Err(Failure::new(ExitStatus::Unavailable, text).hint("clockbox check-port HOST"))
 }
 
 fn look(sockets: &[&str]) -> Result<f64, String> {

@@ -337,7 +337,7 @@ pub fn again(more: &[&str]) -> String {
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub(in crate::commands) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,[]".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

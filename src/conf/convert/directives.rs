@@ -32,10 +32,13 @@ impl Converter<'_> {
             },
             "statsdir" => self.stats_dir(text),
             "statistics" => self.statistics(statement),
-            "trustedkey" => Outcome::changed(
-                Vec::new(),
-                "keys that are not trusted became comments in the key file",
-            ),
+            "trustedkey" => match self.keys {
+                Some(_) => Outcome::changed(
+                    Vec::new(),
+                    "keys that are not trusted became comments in the key file",
+                ),
+                None => Outcome::dropped("no key file was read: there is no key to trust"),
+            },
             "enable" | "disable" => self.switches(statement),
             "end" => {
                 Outcome::implied("ntpd reads nothing after it, and neither did the conversion")

@@ -1,0 +1,30 @@
+//! What to type next: commands that work as they stand.
+
+use super::tree::Tree;
+use crate::commands::sync::quoted;
+use crate::sys;
+
+/// This very command again, for real and with more words.
+pub(super) fn again(more: &str) -> String {
+    let typed = sys::host::arguments();
+    let typed = typed.iter().skip(1).map(|word| word.to_string_lossy());
+    let looks = ["--json", "--dry-run", "--check", "--diff", "-q", "--quiet"];
+    let kept = typed.filter(|word| !looks.contains(&word.as_ref()) && *word != more);
+    let mut words = vec!["clockbox".to_owned()];
+    words.extend(kept.map(|word| quoted(&word)));
+    words.extend(more.split_whitespace().map(str::to_owned));
+    words.join(" ")
+}
+
+/// `clockbox COMMAND` for this machine or image, with more words.
+pub(super) fn here(tree: &Tree, command: &str, more: &str) -> String {
+    let root = match tree.is_live() {
+        true => String::new(),
+        false => format!(" --root {}", quoted(&tree.root().display().to_string())),
+    };
+    let more = match more.is_empty() {
+        true => String::new(),
+        false => format!(" {more}"),
+    };
+    format!("clockbox {command}{root}{more}")
+}
