@@ -356,10 +356,9 @@ fn an_image_for_clockboxs_own_daemon_gets_program_unit_and_links_and_loses_them_
     assert_eq!(ran.status, 69, "{ran:?}");
     let error = &ran.json()["error"];
     assert!(
-        error["hint"]
-            .as_str()
-            .unwrap()
-            .contains("--install --to clockbox; or: install -m 755 "),
+        error["hint"].as_str().unwrap().starts_with(&format!(
+            "clockbox migrate-ntpd --to clockbox --root {root} --install; or: install -m 755 "
+        )),
         "{error}"
     );
     assert_eq!(tree(image.path()), before);

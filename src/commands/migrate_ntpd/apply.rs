@@ -68,13 +68,7 @@ pub(super) fn missing(args: &Args, tree: &Tree, plan: &Plan) -> Option<Failure> 
         return None;
     }
     let (place, hint) = match by_us {
-        true => (
-            "",
-            format!(
-                "clockbox migrate-ntpd --install{}; or: {command}",
-                args.to.option()
-            ),
-        ),
+        true => ("", format!("{}; or: {command}", next::again("--install"))),
         false => (" in the image", command),
     };
     let text = match args.to {
@@ -196,7 +190,7 @@ pub(super) fn apply(
             report.changes = !undone.failed.is_empty();
             report.files = undone.files;
             report.services = undone.services;
-            report.packages.clear();
+            report.packages = undone.packages;
             Ok(report)
         }
     }

@@ -174,7 +174,7 @@ pub(super) fn roll_back(
     let mut report = empty(args, &journal.from, &journal.target, Outcome::RolledBack);
     if journal.state == State::RolledBack {
         report.findings.push(Finding::info(format!(
-            "The migration of {} was rolled back already",
+            "It began at {}; another one may begin now",
             journal.started
         )));
         return Ok(report);

@@ -193,7 +193,8 @@ impl Command for Args {
             ),
             (
                 "/var/lib/clockbox/migrate-ntpd/TIME/",
-                "the old files of the run that began then; none is ever written over",
+                "the old files of the run that began then, or what a rollback then found edited since the \
+                 migration; none is ever written over",
             ),
             (
                 "/var/lib/clockbox/migrate-ntpd/packages/",
@@ -255,6 +256,14 @@ impl Command for Args {
                  that was killed is undone by the next one. One run changes a machine at a time: \
                  another waits up to ten minutes for it, and for the package manager of one that \
                  was killed.",
+            ),
+            (
+                "THE WAY BACK",
+                "--rollback leads to the state before the migration: files, services, and packages \
+                 that had to give way, which the plan and the report name. A run after a finished \
+                 migration goes on from it, and the way back leads before the first of them. A file \
+                 under /etc that is not any more what the migration wrote is kept as a copy first, \
+                 and the report says where.",
             ),
         ],
         statuses: &[

@@ -161,6 +161,7 @@ pub(super) fn check(tree: &Tree, target: &Target, conf: &str) -> Result<(), Fail
 /// Says of every line what the daemon does not follow, and refuses what would leave it without a
 /// source or answer somebody whom ntpd refused.
 pub(super) fn account(conversion: &mut Conversion, target: &Target) {
+    words::own(conversion);
     let mut told = BTreeSet::new();
     for record in &mut conversion.records {
         let text = record.output.join("\n");
@@ -180,7 +181,6 @@ pub(super) fn account(conversion: &mut Conversion, target: &Target) {
             conversion.warnings.push(ignored.text);
         }
     }
-    words::own(conversion);
     if conversion.refusal.is_some() {
         return;
     }

@@ -33,16 +33,6 @@ impl To {
     }
 }
 
-impl To {
-    /// What has to be typed for it behind `migrate-ntpd`.
-    pub(super) fn option(self) -> &'static str {
-        match self {
-            Self::Chrony => "",
-            Self::Clockbox => " --to clockbox",
-        }
-    }
-}
-
 /// The version that is assumed when nothing tells it: what every supported distribution has.
 pub(super) const OLDEST: Version = Version::new(4, 0);
 /// The version whose words clockbox's own daemon knows.
