@@ -196,7 +196,7 @@ fn directives_without_a_counterpart() {
             ("tos beacon 60 cohort 1", "d", &[]),
             ("requestkey 3", "d", &[]),
             ("controlkey 3", "d", &[]),
-            ("trustedkey 1 2", "c", &[]),
+            ("trustedkey 1 2", "d", &[]),
             ("keysdir /etc/ntp", "d", &[]),
             ("revoke 10", "d", &[]),
             ("ident x", "d", &[]),
