@@ -22,6 +22,7 @@ mod daemon_sources;
 mod frame;
 mod migrate_again;
 mod migrate_input;
+mod migrate_machine;
 mod migrate_managers;
 mod migrate_ntpd;
 mod migrate_offline;

@@ -89,6 +89,11 @@ fn for_clockbox_the_files_and_the_words_are_clockboxs() {
     }
     assert!(report.contains("clockbox has no Autokey"), "{report}");
     assert!(report.contains("use key"), "{report}");
+    // What one line needs of another is not missed where that is written.
+    let logs = "server a.example iburst\nstatistics loopstats\n";
+    let logs = convert(dir.path(), logs, &["--to", "clockbox", "--json"]).json();
+    assert_eq!(logs["summary"]["lost"], 0, "{logs}");
+    assert!(!logs.to_string().contains("no logdir line"), "{logs}");
     let chrony = convert(dir.path(), text, &["--json"]).json().to_string();
     assert!(chrony.contains("chrony has no Autokey") && chrony.contains("use nts or key"));
 }

@@ -163,9 +163,13 @@ pub(super) fn check(tree: &Tree, target: &Target, conf: &str) -> Result<(), Fail
 pub(super) fn account(conversion: &mut Conversion, target: &Target) {
     words::own(conversion);
     let mut told = BTreeSet::new();
+    let loaded = parse_alone(&target.layout.conf, conversion.conf.as_bytes());
+    let whole = ignored(&loaded);
     for record in &mut conversion.records {
         let text = record.output.join("\n");
-        for ignored in ignored(&parse_alone("line", text.as_bytes())) {
+        let alone = ignored(&parse_alone("line", text.as_bytes())).into_iter();
+        // What a line lacks, another one may have.
+        for ignored in alone.filter(|one| whole.iter().any(|known| known.name == one.name)) {
             record.verdict = record.verdict.max(Verdict::Changed);
             record.matters |= ignored.matters();
             if !record.reason.is_empty() {
@@ -175,8 +179,7 @@ pub(super) fn account(conversion: &mut Conversion, target: &Target) {
             told.insert(ignored.text);
         }
     }
-    let loaded = parse_alone(&target.layout.conf, conversion.conf.as_bytes());
-    for ignored in ignored(&loaded) {
+    for ignored in whole {
         if ignored.matters() && told.insert(ignored.text.clone()) {
             conversion.warnings.push(ignored.text);
         }
