@@ -141,7 +141,7 @@ impl Command for Args {
         examples: &[
             (
                 "See what would become of every line, every file and every service",
-                "clockbox migrate-ntpd --dry-run --diff",
+                "clockbox migrate-ntpd --install --dry-run --diff",
             ),
             (
                 "Do it, and install chrony if it is missing",
