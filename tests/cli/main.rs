@@ -45,6 +45,7 @@ mod sources_lost;
 mod sources_machine;
 mod sources_peers;
 mod sources_set;
+mod sources_told;
 mod sync;
 mod sync_peers;
 mod timezone;

@@ -13,6 +13,7 @@ use crate::proto::cmdmon::new_source;
 use crate::proto::cmdmon::new_source::NewSource;
 use crate::proto::cmdmon::reply::Reply;
 use crate::proto::cmdmon::request::Request;
+use crate::report::sources::State;
 use crate::sys;
 use crate::sys::cmdmon;
 use crate::sys::cmdmon::AskError;
@@ -193,11 +194,22 @@ fn no_manager(kind: Kind) -> Failure {
     )
 }
 
-/// Waits until the daemon has a measurement of one of the sources; gives the names that have one.
+/// What came of the sources that a daemon was told.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// The names that it has a measurement of.
+    pub answered: BTreeSet<String>,
+    /// Whether it follows one of them.
+    pub followed: bool,
+}
+
+/// Waits until the daemon has a measurement of all of the sources and, where `follow` says so,
+/// follows one of them; at most so many seconds.
 #[must_use]
-pub fn wait(kind: Kind, names: &[String], limit_s: f64) -> BTreeSet<String> {
+pub fn wait(kind: Kind, names: &[String], follow: bool, limit_s: f64) -> Heard {
     let deadline = sys::clock::monotonic().plus_seconds(limit_s);
     let mut answered = BTreeSet::new();
+    let mut followed = false;
     loop {
         let gathered = gather::local(2.0);
         for seen in gathered
@@ -210,12 +222,15 @@ pub fn wait(kind: Kind, names: &[String], limit_s: f64) -> BTreeSet<String> {
                     row.name.as_ref() == Some(*name) || row.address.as_ref() == Some(*name)
                 });
                 answered.extend(known.cloned());
+                let used = matches!(row.state, State::Selected | State::Combined);
+                followed |= used && known.is_some();
             }
         }
         let now = sys::clock::monotonic();
         let one_is_enough = kind == Kind::Timesyncd && !answered.is_empty();
-        if answered.len() == names.len() || one_is_enough || deadline <= now {
-            return answered;
+        let settled = answered.len() == names.len() && (followed || !follow);
+        if settled || one_is_enough || deadline <= now {
+            return Heard { answered, followed };
         }
         let _ = sys::udp::wait(&[], POLL_MS.min(deadline.millis_from(now)));
     }

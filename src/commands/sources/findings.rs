@@ -28,6 +28,7 @@ const DISAGREEMENT_S: f64 = 1.0;
 pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
     let mut found = conflicts(&gathered.running);
     for seen in &gathered.observed {
+        let before = found.len();
         found.extend(doubt(seen));
         found.extend(measured_tai(seen));
         found.extend(worse_clock::finding(seen));
@@ -62,9 +63,31 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
             }
         }
         found.extend(numbers);
+        let namesakes = gathered.observed.iter();
+        if namesakes
+            .filter(|o| o.daemon.name == seen.daemon.name)
+            .count()
+            > 1
+        {
+            found
+                .iter_mut()
+                .skip(before)
+                .for_each(|finding| which(finding, seen));
+        }
     }
     found.extend(blind(gathered));
     found
+}
+
+/// Says which of several daemons of one name is meant.
+fn which(finding: &mut Finding, seen: &Observed) {
+    let name = &seen.daemon.name;
+    let Some(pid) = seen.daemon.pid else { return };
+    let process = format!("{name} (process {pid})");
+    finding.text = match finding.text.contains(name.as_str()) {
+        true => finding.text.replacen(name.as_str(), &process, 1),
+        false => format!("{process}: {}", finding.text),
+    };
 }
 
 /// What could not be seen.
@@ -91,13 +114,13 @@ pub fn conflicts(running: &[Running]) -> Vec<Finding> {
         })
         .collect();
     let mut finding = Finding::error(format!(
-        "{} daemons set this one clock and fight over it: {}. Keep one",
+        "{} daemons set this one clock and fight over it: {}. Keep one; the command stops one of them",
         names.len(),
         names.join(" and ")
     ));
     if let Some(last) = holders.iter().rfind(|d| !d.container) {
         let service = last.kind.services().first().copied().unwrap_or("it");
-        finding = finding.next(format!("for example: systemctl disable --now {service}"));
+        finding = finding.next(format!("systemctl disable --now {service}"));
     }
     vec![finding]
 }
@@ -144,7 +167,7 @@ fn doubt(seen: &Observed) -> Option<Finding> {
         .max_by(|a, b| a.abs().total_cmp(&b.abs()))?;
     let names: Vec<&str> = far.iter().map(|row| row.title()).collect();
     let text = format!(
-        "{} of {} sources say that the clock is {} ({}), whatever {} calls synchronised",
+        "{} of {} sources say that the clock is {} ({}), whatever {} calls synchronised; others can tell who is right",
         far.len(),
         far.len() + near.len(),
         direction(worst),
@@ -156,7 +179,7 @@ fn doubt(seen: &Observed) -> Option<Finding> {
     } else {
         Finding::warning(text)
     };
-    Some(finding.next("who is right: clockbox sync --dry-run --pool pool.ntp.org"))
+    Some(finding.next("clockbox sync --dry-run --pool pool.ntp.org"))
 }
 
 fn is_tai(row: &SourceRow) -> bool {
@@ -347,11 +370,11 @@ fn unasked(name: &str, extra: &BTreeSet<&str>, conf: &Configured) -> Vec<Finding
     if !elsewhere.is_empty() && !matches!(name, "ntpd" | "ntpsec") {
         found.push(
             Finding::info(format!(
-                "{name} uses {}, which {} does not name: from DHCP, chronyc add, or lines that are gone",
+                "{name} uses {}, which {} does not name: from DHCP, chronyc add, or lines that are gone. A restart makes it go by its files alone",
                 elsewhere.join(", "),
                 conf.path
             ))
-            .next(format!("to go by its files alone: {}", restart(name))),
+            .next(restart(name)),
         );
     }
     found

@@ -338,8 +338,10 @@ pub fn remote(host: &str, limit_s: f64) -> Result<Gathered, Failure> {
 
 fn asked_cmdmon(endpoint: cmdmon::Endpoint, limit_s: f64) -> Result<Observed, cmdmon::AskError> {
     let via = endpoint.word();
+    let own = matches!(&endpoint, cmdmon::Endpoint::Unix(path) if path.starts_with("/run/clockbox") || path.starts_with("/run/clockbox-serve"));
+    let name = if own { "clockbox" } else { "chronyd" };
     let mut client = cmdmon::Client::open(endpoint, limit_s)?;
-    let mut seen = chronyd::observe(&mut client, "chronyd", sys::clock::unix())?;
+    let mut seen = chronyd::observe(&mut client, name, sys::clock::unix())?;
     seen.daemon.via = Some(via.to_owned());
     Ok(seen)
 }

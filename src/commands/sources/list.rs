@@ -9,6 +9,7 @@ use crate::commands::Context;
 use crate::commands::status::installed;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::report::finding::Finding;
 use crate::report::format::age;
 use crate::report::format::seconds;
 use crate::report::sources::DaemonRow;
@@ -77,6 +78,7 @@ fn report(
     if let Some(failure) = problem {
         found.push(probed::finding(failure));
     }
+    found.extend(for_root(&gathered));
     found.sort_by_key(|finding| finding.severity);
     if context.output.numeric {
         gathered.observed.iter_mut().for_each(by_address);
@@ -113,6 +115,24 @@ fn report(
         status,
         watch: false,
     }
+}
+
+/// What is told to root alone.
+fn for_root(gathered: &Gathered) -> Option<Finding> {
+    let untold: Vec<&str> = gathered
+        .observed
+        .iter()
+        .filter(|seen| matches!(seen.daemon.name.as_str(), "chronyd" | "clockbox"))
+        .filter(|seen| seen.daemon.via.is_none() && !seen.daemon.container)
+        .map(|seen| seen.daemon.name.as_str())
+        .collect();
+    (!untold.is_empty() && !sys::host::is_root()).then(|| {
+        Finding::warning(format!(
+            "{} did not tell an ordinary user what it follows; root may ask through the control socket",
+            untold.join(" and ")
+        ))
+        .next("sudo clockbox sources")
+    })
 }
 
 /// Names make way for addresses. Of a name that did not resolve, the name is all there is.
@@ -205,6 +225,27 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
     }
     if let Some(daemon) = daemons.iter().find(|d| d.name == probed::NAME) {
         let problem = daemon.problem.as_deref().unwrap_or_default();
+        // That they do not tell does not mean that they do not follow.
+        let untold: Vec<&str> = daemons
+            .iter()
+            .filter(|d| d.name != probed::NAME && d.synchronised.is_none())
+            .map(|d| d.name.as_str())
+            .collect();
+        if !untold.is_empty() {
+            let said = daemon.offset_s.zip(daemon.max_error_s);
+            let said = said.map_or(String::new(), |(offset, bound)| {
+                format!(
+                    ". They say that the clock is {}, off by at most {}",
+                    direction(offset),
+                    seconds(bound)
+                )
+            });
+            return format!(
+                "it cannot be told whether {} {} this clock synchronised: {problem}{said}",
+                untold.join(" or "),
+                if untold.len() == 1 { "has" } else { "have" }
+            );
+        }
         return match (daemon.offset_s, daemon.max_error_s) {
             (Some(offset), Some(bound)) => format!(
                 "not synchronised: {problem}. They say that the clock is {}, off by at most {}",

@@ -155,7 +155,7 @@ pub const SET: ManPage = ManPage {
     sections: &[
         (
             "WHAT IS DONE",
-            "The names are looked up; one without an address ends it before anything is written. Lines of network sources are commented out (with --add they stay), the new ones stand where they stood, the rest of the file stays byte for byte; reference clocks stay. The line of a host that is named stays as it is, with its key, nts or prefer, unless --options says otherwise. chronyd and clockbox's daemon are told through their control socket without a restart, the others by a restart of their service. Then the daemon is asked until the new sources answer. When none has after --wait seconds, the files are put back as they were and the daemon is told again.\n\nA second run with the same words changes nothing.",
+            "The names are looked up; one without an address ends it before anything is written. Lines of network sources are commented out (with --add they stay), the new ones stand where they stood, the rest of the file stays byte for byte; reference clocks stay. The line of a host that is named stays as it is, with its key, nts or prefer, unless --options says otherwise. chronyd and clockbox's daemon are told through their control socket without a restart, the others by a restart of their service. Then the daemon is asked until the new sources answer and it follows one of them; when it follows none after --wait seconds, that is said. When none has after --wait seconds, the files are put back as they were and the daemon is told again.\n\nA second run with the same words changes nothing.",
         ),
         (
             "THE CLOUD'S OWN TIME",
@@ -169,7 +169,7 @@ pub const SET: ManPage = ManPage {
         ),
         (
             ExitStatus::NotHeld,
-            "none of the new sources answered: everything was put back",
+            "none of the new sources answered: everything was put back; or the daemon does not run, and would not start with its file",
         ),
         (
             ExitStatus::Data,

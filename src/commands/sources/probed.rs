@@ -113,7 +113,7 @@ fn row(source: &sync::SourceRow) -> SourceRow {
     row.next = match state {
         State::Unreachable => Some(format!("clockbox check-port {name}")),
         State::Unresolved => Some(format!("getent ahosts {}", source.name)),
-        State::Kiss => Some("take another server: clockbox sources set HOST...".to_owned()),
+        State::Kiss => Some("clockbox sources set HOST...".to_owned()),
         _ => None,
     };
     row.text = Some(match &source.text {

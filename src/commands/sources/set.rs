@@ -2,6 +2,7 @@
 //! wait until the new sources answer, and put everything back if they do not.
 
 mod changes;
+mod check;
 mod cloud;
 mod files;
 mod follow;
@@ -153,8 +154,27 @@ struct Wanted<'a> {
     mode: Mode,
 }
 
+/// `NAME:PORT`, which is no address of IPv6.
+fn with_port(host: &str) -> Option<(&str, u16)> {
+    let (name, port) = host.rsplit_once(':')?;
+    let name = match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
+        Some(bare) => bare,
+        None if name.contains(':') || name.is_empty() => return None,
+        None => name,
+    };
+    Some((name, port.parse().ok()?))
+}
+
 /// A host that is one: the octet that is not is pointed at.
 fn checked(host: &str) -> Result<(), Failure> {
+    if let Some((name, port)) = with_port(host) {
+        let text = format!("{host}: a port does not stand behind the host here");
+        return Err(Failure::usage(text)
+            .hint(format!(
+                "clockbox sources set --options \"iburst port {port}\" {name}"
+            ))
+            .target(host));
+    }
     let Err(flaw) = check_host(host) else {
         return Ok(());
     };
@@ -294,9 +314,9 @@ fn resolve(hosts: &[String]) -> Result<Vec<CheckedSource>, Failure> {
         let addresses = answer.map_err(|why| {
             Failure::new(
                 ExitStatus::Data,
-                format!("{name}: {why}; nothing was changed"),
+                format!("{name}: {why}; nothing was changed. Check the spelling"),
             )
-            .hint(format!("check the spelling: getent ahosts {name}"))
+            .hint(format!("getent ahosts {name}"))
             .target(name.clone())
         })?;
         found.push(CheckedSource {

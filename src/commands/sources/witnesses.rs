@@ -59,7 +59,10 @@ fn few(seen: &Observed, gathered: &Gathered) -> Vec<Finding> {
         .iter()
         .any(|row| row.address.as_deref().is_some_and(is_link_local));
     if !host_clock && !cloud_server && network.len() < 4 {
-        found.extend(fewer_than_four(network.len(), good, seen.limits.running_s));
+        // A name without an address, as it is counted above the table, is one all the same.
+        let unresolved = seen.sources.iter().filter(|r| r.state == State::Unresolved);
+        let sources = network.len() + unresolved.count();
+        found.extend(fewer_than_four(sources, good, seen.limits.running_s));
     }
     let operators: BTreeSet<String> = network.iter().map(|row| operator(row.title())).collect();
     let addresses = network
@@ -70,9 +73,9 @@ fn few(seen: &Observed, gathered: &Gathered) -> Vec<Finding> {
         if operator != "ntp.org" && !operator.ends_with("ubuntu.com") {
             found.push(
                 Finding::info(format!(
-                    "all sources are {operator}'s: what goes wrong there goes wrong in all of them"
+                    "all sources are {operator}'s: what goes wrong there goes wrong in all of them. Put others beside them"
                 ))
-                .next("others beside them: clockbox sources set --add HOST..."),
+                .next("clockbox sources set --add HOST..."),
             );
         }
     }
@@ -119,10 +122,10 @@ fn own_clocks(sources: &[SourceRow]) -> Option<Finding> {
     };
     Some(
         Finding::warning(format!(
-            "{} {verb} own clock for want of a source (local): to agree with that says nothing of true time",
+            "{} {verb} own clock for want of a source (local): to agree with that says nothing of true time; a public pool does",
             names.into_iter().collect::<Vec<_>>().join(", ")
         ))
-        .next("compare it with the world: clockbox sync --dry-run --pool pool.ntp.org"),
+        .next("clockbox sync --dry-run --pool pool.ntp.org"),
     )
 }
 

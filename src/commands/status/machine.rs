@@ -63,7 +63,7 @@ pub fn rtc_finding(clocks: &Clocks) -> Option<Finding> {
             "the battery-backed clock is {} from the system clock: the next boot begins with that",
             signed_seconds(-offset)
         ))
-        .next("once the system clock is right: clockbox sync --rtc"),
+        .next("clockbox sync --rtc"),
     )
 }
 

@@ -110,7 +110,7 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     if let Err(error) = &kernel {
         notes.push(
             Finding::info(format!("the kernel's clock cannot be read: {error}"))
-                .next("how far off it is: clockbox sync --dry-run"),
+                .next("clockbox sync --dry-run"),
         );
     }
     found.extend(notes);

@@ -167,10 +167,7 @@ fn report(look: &Look, right: bool, max_error: f64, took: f64) -> SyncReport {
     };
     let mut findings = Vec::new();
     if look.daemon.is_none() {
-        findings.push(
-            Finding::error("nobody keeps this clock right")
-                .next("clockbox sync   (once), or start a time daemon"),
-        );
+        findings.push(Finding::error("nobody keeps this clock right").next("clockbox sync"));
     } else if !right {
         findings.push(
             Finding::error("the clock is not known to be right").next("clockbox sync --dry-run"),

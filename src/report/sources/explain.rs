@@ -93,9 +93,9 @@ pub fn explain(row: &SourceRow, limits: &Limits) -> Option<Advice> {
         State::Unresolved => Some(unresolved(row)),
         State::Kiss => Some(
             say(
-                "it refuses this machine (kiss of death): too many requests, or this network is not served",
+                "it refuses this machine (kiss of death): too many requests, or this network is not served. Take another server",
             )
-            .next("take another server: clockbox sources set HOST..."),
+            .next("clockbox sources set HOST..."),
         ),
         State::Unknown => unknown(row),
     };
@@ -154,11 +154,11 @@ fn selected(row: &SourceRow) -> Option<Advice> {
         ));
         let text = parts.join(". ");
         let next = if row.daemon == "chronyd" {
-            "to step at once instead of slewing: chronyc makestep"
+            "chronyc makestep"
         } else {
-            "to step at once: clockbox sync --step"
+            "clockbox sync --step"
         };
-        return Some(say(text).next(next));
+        return Some(say(format!("{text}; a step does it at once")).next(next));
     }
     if row.reach == Some(0) {
         parts.push(
@@ -267,7 +267,8 @@ fn jittery(row: &SourceRow, limits: &Limits) -> Advice {
     let wait = wait.unwrap_or_else(|| "a few polls".to_owned());
     text.push_str(&format!(". Wait {wait} and look again"));
     let next = if row.daemon == "chronyd" {
-        "not to wait: chronyc burst 4/4, then clockbox sources"
+        text.push_str("; a burst of measurements makes it shorter");
+        "chronyc burst 4/4"
     } else {
         "clockbox sources"
     };
@@ -280,8 +281,8 @@ fn unusable(row: &SourceRow, limits: &Limits) -> Advice {
             return say("the option noselect: it is measured and never used, as configured");
         }
         Some("s") => {
-            return say("the server says of itself that its clock is not synchronised")
-                .next("wait for it, or take another: clockbox sources set HOST...");
+            return say("the server says of itself that its clock is not synchronised: wait for it, or take another")
+                .next("clockbox sources set HOST...");
         }
         Some("r") => {
             return say(format!(
@@ -309,13 +310,16 @@ fn unusable(row: &SourceRow, limits: &Limits) -> Advice {
         _ => {}
     }
     if row.stratum == Some(16) {
-        return say("the server says of itself that its clock is not synchronised (stratum 16)")
-            .next("wait for it, or take another: clockbox sources set HOST...");
+        return say("the server says of itself that its clock is not synchronised (stratum 16): wait for it, or take another")
+            .next("clockbox sources set HOST...");
     }
     if row
         .root_distance_s
         .is_some_and(|d| d > limits.max_distance_s)
     {
+        if let Some(advice) = filling(row, limits) {
+            return advice;
+        }
         return distant(row, limits);
     }
     too_new(row, limits)
@@ -329,9 +333,9 @@ fn too_new(row: &SourceRow, limits: &Limits) -> Advice {
     let missing = limits.min_samples.saturating_sub(have);
     if missing == 0 {
         return say(
-            "it answers, and the daemon has not settled yet whether to use it: it waits for more measurements of all sources",
+            "it answers, and the daemon has not settled yet whether to use it: it waits for more measurements of all sources. Look again in a minute",
         )
-        .next("look again in a minute: clockbox sources");
+        .next("clockbox sources");
     }
     let count = match have {
         0 => "no measurement yet".to_owned(),
@@ -357,16 +361,46 @@ fn too_new(row: &SourceRow, limits: &Limits) -> Advice {
     .next("clockbox sources --watch")
 }
 
+/// ntpd counts 16 s of dispersion for each measurement that it lacks: until it has a few, the root
+/// distance says nothing of the server.
+fn filling(row: &SourceRow, limits: &Limits) -> Option<Advice> {
+    let answered = row.reach_ok_of_8.map(u32::from)?;
+    let ntpd = matches!(row.daemon.as_str(), "ntpd" | "ntpsec");
+    if !ntpd || answered >= limits.min_samples {
+        return None;
+    }
+    let iburst = row.options.iter().any(|option| option == "iburst");
+    let wait = match (iburst, row.poll_interval_s) {
+        (true, _) => "10 s".to_owned(),
+        (false, Some(poll)) => age(poll * f64::from(limits.min_samples - answered)),
+        (false, None) => "a few polls".to_owned(),
+    };
+    let distance = row.root_distance_s.map_or(String::new(), |distance| {
+        format!(" (a root distance of {})", seconds(distance))
+    });
+    Some(
+        say(format!(
+            "just started: {} has too few measurements of it, and counts each that is missing as an error{distance}. Wait about {wait}",
+            row.daemon
+        ))
+        .next("clockbox sources --watch"),
+    )
+}
+
 fn distant(row: &SourceRow, limits: &Limits) -> Advice {
     let value = row
         .root_distance_s
         .or(row.error_s)
         .map_or("its value".to_owned(), seconds);
+    let word = match row.daemon.as_str() {
+        "ntpd" | "ntpsec" => "tos maxdist",
+        _ => "maxdistance",
+    };
     say(format!(
-        "too far from a true clock: it states a root distance of {value}, at most {} is accepted (maxdistance). Windows servers often state seconds",
+        "too far from a true clock: it states a root distance of {value}, at most {} is accepted. Windows servers often state seconds. Take a better server, or raise {word} on purpose",
         seconds(limits.max_distance_s)
     ))
-    .next("take a better server, or raise maxdistance on purpose")
+    .next("clockbox sources set HOST...")
 }
 
 fn unreachable(row: &SourceRow, limits: &Limits) -> Advice {
@@ -378,8 +412,8 @@ fn unreachable(row: &SourceRow, limits: &Limits) -> Advice {
     }
     let just_started = limits.running_s.is_some_and(|s| s < 10.0);
     if just_started {
-        return say("no reply yet; the daemon has just started")
-            .next("look again in ten seconds: clockbox sources");
+        return say("no reply yet; the daemon has just started: look again in ten seconds")
+            .next("clockbox sources");
     }
     let whom = row.address.as_deref().unwrap_or(row.title());
     let polls = match row.last_sample_age_s {

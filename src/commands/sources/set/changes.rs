@@ -178,7 +178,7 @@ fn may_remove(
             ExitStatus::Data,
             format!("that would leave {} without any source", place.conf.path),
         )
-        .hint("put others in their place: clockbox sources set HOST..."));
+        .hint("clockbox sources set HOST..."));
     }
     Ok(true)
 }

@@ -101,7 +101,7 @@ pub(super) fn time(named: &str, place: &Place) -> Result<CloudTime, Failure> {
             ExitStatus::NotHeld,
             format!("{} documents no time service of its own", cloud.name()),
         )
-        .hint("use public servers: clockbox sources set --pool pool.ntp.org")),
+        .hint("clockbox sources set --pool pool.ntp.org")),
         None => Err(nowhere(&platform, place)),
     }
 }
@@ -116,7 +116,7 @@ fn nowhere(platform: &Platform, place: &Place) -> Failure {
             ExitStatus::NotHeld,
             "an image does not say on which cloud it will run",
         )
-        .hint("name it: clockbox sources set --cloud=azure --root DIR");
+        .hint("clockbox sources set --cloud=azure --root DIR");
     }
     let failure = Failure::new(
         ExitStatus::NotHeld,
@@ -125,7 +125,7 @@ fn nowhere(platform: &Platform, place: &Place) -> Failure {
     match platform.hypervisor {
         Some(Hypervisor::Kvm) => failure.hint("if the host has one: sudo modprobe ptp_kvm"),
         Some(Hypervisor::HyperV) => failure.hint("load the host's clock: sudo modprobe hv_utils"),
-        _ => failure.hint("name servers: clockbox sources set HOST..."),
+        _ => failure.hint("clockbox sources set HOST..."),
     }
 }
 

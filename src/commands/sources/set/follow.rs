@@ -4,11 +4,13 @@
 use super::CommonArgs;
 use super::Mode;
 use super::Wanted;
+use super::check;
 use super::files::Edit;
 use super::files::restore;
 use super::place::Place;
 use crate::commands::Context;
 use crate::commands::sources::apply;
+use crate::commands::sources::apply::Heard;
 use crate::commands::sources::configured;
 use crate::commands::sources::findings;
 use crate::conf::sources::TimeSource;
@@ -37,19 +39,34 @@ pub(super) fn follow(
             "{} does not run: the sources are set for its next start",
             place.kind.word()
         );
+        if let Some(why) = check::flaw(place) {
+            let (name, path) = (place.kind.word(), &place.conf.path);
+            report.status = ExitStatus::NotHeld;
+            report.text = format!(
+                "the sources are in {path}, but {name} does not run and will not start with that file"
+            );
+            report.findings.push(
+                Finding::error(format!("{name} will not start: {why}")).next(check::next(place)),
+            );
+        }
         return Ok(report);
     };
     let after = configured::read(place.kind, &running.arguments, &place.root);
     let Some(after) = after.filter(|after| after.errors <= place.conf.errors) else {
+        let why = check::complaint(place).map_or(String::new(), |why| format!(" ({why})"));
         restore(edits, place, backups);
         return Err(Failure::new(
             ExitStatus::Data,
             format!(
-                "{} would not take the new lines; everything was put back",
+                "{} would not take the new lines{why}; everything was put back. Its manual has what it takes",
                 place.kind.word()
             ),
         )
-        .hint("clockbox sources set --dry-run --diff shows them"));
+        .hint(match place.kind {
+            Kind::Chronyd | Kind::Clockbox => "man chrony.conf",
+            Kind::Timesyncd => "man timesyncd.conf",
+            _ => "man ntp.conf",
+        }));
     };
     context.progress(&format!("telling {}", place.kind.word()));
     // Reference clocks and other directives are only read at a start.
@@ -85,7 +102,9 @@ pub(super) fn follow(
         Mode::Add if single => names(&after.sources),
         _ => wanted.hosts.to_vec(),
     };
-    let answered = apply::wait(place.kind, &awaited, common.wait);
+    // Beside others a new one may stand by for good.
+    let alone = wanted.mode != Mode::Add && !single;
+    let Heard { answered, followed } = apply::wait(place.kind, &awaited, alone, common.wait);
     context.progress_done();
     for source in &mut report.sources {
         let answers = answered.contains(&source.name);
@@ -103,7 +122,7 @@ pub(super) fn follow(
         nobody_answered(&mut report, &silent, common.wait, back);
         return Ok(report);
     }
-    somebody_answered(&mut report, &silent, place.kind);
+    somebody_answered(&mut report, &silent, place.kind, followed);
     if single {
         let followed: Vec<String> = answered.into_iter().collect();
         let followed = followed.join(", ");
@@ -199,7 +218,7 @@ fn later_options(edits: &[Edit], kind: Kind) -> Option<Finding> {
 }
 
 /// What is said when it worked, for some of them at least.
-fn somebody_answered(report: &mut SetReport, silent: &[&str], kind: Kind) {
+fn somebody_answered(report: &mut SetReport, silent: &[&str], kind: Kind, followed: bool) {
     if !silent.is_empty() && kind != Kind::Timesyncd {
         report.findings.push(
             Finding::warning(format!("{} did not answer yet", silent.join(", ")))
@@ -217,10 +236,21 @@ fn somebody_answered(report: &mut SetReport, silent: &[&str], kind: Kind) {
     } else {
         "answer"
     };
+    let names = answering.join(", ");
+    if followed || kind == Kind::Timesyncd {
+        report.text = format!("{} follows the new sources: {names} {verb}", report.daemon);
+        return;
+    }
     report.text = format!(
-        "{} follows the new sources: {} {verb}",
-        report.daemon,
-        answering.join(", ")
+        "the new sources answer ({names}); {} follows none of them yet",
+        report.daemon
+    );
+    report.findings.push(
+        Finding::info(format!(
+            "{} needs more measurements of them, or does not take them: which it is, the table says",
+            report.daemon
+        ))
+        .next("clockbox sources"),
     );
 }
 

@@ -4,14 +4,20 @@ use super::super::apply;
 use super::super::configured;
 use super::super::configured::Configured;
 use crate::commands::sources::edit::Form;
+use crate::commands::sources::findings;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::sys::daemons;
 use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
+use crate::sys::files;
 use crate::sys::service;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
+
+/// Octets of a configuration that are read to find out whether it can be.
+const LIMIT: u64 = 1 << 20;
 
 /// The daemon, its configuration, and what it was before.
 pub(super) struct Place {
@@ -53,11 +59,7 @@ pub(super) fn place(root: &Path, image: bool) -> Result<Place, Failure> {
             });
         }
         if daemon.is_some() {
-            return Err(Failure::new(
-                ExitStatus::NoPermission,
-                format!("the configuration of {} cannot be read", kind.word()),
-            )
-            .hint("read it as root: sudo clockbox sources"));
+            return Err(unread(kind, arguments, root));
         }
     }
     Err(Failure::new(
@@ -65,6 +67,39 @@ pub(super) fn place(root: &Path, image: bool) -> Result<Place, Failure> {
         "there is no time daemon here whose configuration could be edited",
     )
     .hint("install chrony first (apt install chrony, dnf install chrony)"))
+}
+
+/// Why the configuration of a daemon that runs was not read.
+fn unread(kind: Kind, arguments: &[String], root: &Path) -> Failure {
+    let name = kind.word();
+    let usual = configured::paths(kind);
+    let Some(path) = configured::path(kind, arguments, root) else {
+        let text = format!(
+            "{name} runs, but its configuration is not there: {}",
+            usual.join(", ")
+        );
+        return Failure::new(ExitStatus::NoInput, text).hint(findings::restart(name));
+    };
+    let failure = match files::read(&files::under(root, Path::new(&path)), LIMIT) {
+        Ok(_) => Failure::new(
+            ExitStatus::Data,
+            format!("{path}, with which {name} runs, is not understood"),
+        )
+        .hint(format!("clockbox sync --dry-run --config {path}")),
+        Err(error) => {
+            let status = match error.reason.kind() {
+                ErrorKind::NotFound => ExitStatus::NoInput,
+                ErrorKind::PermissionDenied => ExitStatus::NoPermission,
+                _ => ExitStatus::Data,
+            };
+            let text = format!("the configuration of {name} cannot be read: {error}");
+            Failure::new(status, text).hint(match status {
+                ExitStatus::NoInput => findings::restart(name),
+                _ => format!("ls -lL {path}"),
+            })
+        }
+    };
+    failure.target(path)
 }
 
 /// Where none runs: those with an enabled service first, then those with a file.
