@@ -412,10 +412,10 @@ fn lines(seen: &Observed, conf: &Configured, cloud: Option<Cloud>) -> Vec<Findin
         if chrony && source.kind == ConfiguredKind::Server && looks_pool {
             found.push(
                 Finding::info(format!(
-                    "{}: server {} uses one of the name's many addresses; pool uses several and replaces those that fail",
-                    source.origin, source.name
+                    "{}: server {} uses one of the name's many addresses; pool uses several and replaces those that fail. Better: pool {} iburst",
+                    source.origin, source.name, source.name
                 ))
-                .next(format!("write: pool {} iburst", source.name)),
+                .next(format!("sudoedit {}", source.origin.file)),
             );
         }
         if source.kind == ConfiguredKind::Pool {
@@ -427,7 +427,7 @@ fn lines(seen: &Observed, conf: &Configured, cloud: Option<Cloud>) -> Vec<Findin
                     "{}: time.windows.com is a public server of poor precision; Azure gives its host's clock to its guests",
                     source.origin
                 ))
-                .next("write: refclock PHC /dev/ptp_hyperv poll 3 dpoll -2 offset 0 stratum 2"),
+                .next("sudo clockbox sources set --cloud"),
             );
         }
     }
@@ -441,10 +441,12 @@ fn lines(seen: &Observed, conf: &Configured, cloud: Option<Cloud>) -> Vec<Findin
         let lines: Vec<String> = slow.iter().map(|s| s.origin.to_string()).collect();
         found.push(
             Finding::info(format!(
-                "without iburst it takes minutes instead of seconds after a start until the source counts: {}",
-                lines.join(", ")
+                "without iburst it takes minutes instead of seconds after a start until the source counts: {}. Better: {} {} iburst",
+                lines.join(", "),
+                first.kind.word(),
+                first.name
             ))
-            .next(format!("write: {} {} iburst", first.kind.word(), first.name)),
+            .next(format!("sudoedit {}", first.origin.file)),
         );
     }
     found
@@ -459,10 +461,10 @@ fn lonely_pool(seen: &Observed, source: &TimeSource) -> Option<Finding> {
         .count();
     (rows == 1 && source.max_sources != Some(1) && seen.daemon.name == "chronyd").then(|| {
         Finding::info(format!(
-            "{}: {} has one address: pool does nothing there that server would not",
-            source.origin, source.name
+            "{}: {} has one address: pool does nothing there that server would not. Better: server {} iburst",
+            source.origin, source.name, source.name
         ))
-        .next(format!("write: server {} iburst", source.name))
+        .next(format!("sudoedit {}", source.origin.file))
     })
 }
 

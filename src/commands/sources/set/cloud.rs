@@ -120,11 +120,11 @@ fn nowhere(platform: &Platform, place: &Place) -> Failure {
     }
     let failure = Failure::new(
         ExitStatus::NotHeld,
-        "the firmware of this machine names no cloud, and no host gives it a clock",
+        "the firmware of this machine names no cloud, and no host gives it a clock; where one has a clock to give, its driver may not be loaded",
     );
     match platform.hypervisor {
-        Some(Hypervisor::Kvm) => failure.hint("if the host has one: sudo modprobe ptp_kvm"),
-        Some(Hypervisor::HyperV) => failure.hint("load the host's clock: sudo modprobe hv_utils"),
+        Some(Hypervisor::Kvm) => failure.hint("sudo modprobe ptp_kvm"),
+        Some(Hypervisor::HyperV) => failure.hint("sudo modprobe hv_utils"),
         _ => failure.hint("clockbox sources set HOST..."),
     }
 }

@@ -35,38 +35,14 @@ pub(super) fn follow(
     context: &Context,
 ) -> Result<SetReport, Failure> {
     let Some(running) = &place.running else {
-        report.text = format!(
-            "{} does not run: the sources are set for its next start",
-            place.kind.word()
-        );
-        if let Some(why) = check::flaw(place) {
-            let (name, path) = (place.kind.word(), &place.conf.path);
-            report.status = ExitStatus::NotHeld;
-            report.text = format!(
-                "the sources are in {path}, but {name} does not run and will not start with that file"
-            );
-            report.findings.push(
-                Finding::error(format!("{name} will not start: {why}")).next(check::next(place)),
-            );
-        }
+        idle(&mut report, place);
         return Ok(report);
     };
     let after = configured::read(place.kind, &running.arguments, &place.root);
     let Some(after) = after.filter(|after| after.errors <= place.conf.errors) else {
-        let why = check::complaint(place).map_or(String::new(), |why| format!(" ({why})"));
+        let failure = refused(place);
         restore(edits, place, backups);
-        return Err(Failure::new(
-            ExitStatus::Data,
-            format!(
-                "{} would not take the new lines{why}; everything was put back. Its manual has what it takes",
-                place.kind.word()
-            ),
-        )
-        .hint(match place.kind {
-            Kind::Chronyd | Kind::Clockbox => "man chrony.conf",
-            Kind::Timesyncd => "man timesyncd.conf",
-            _ => "man ntp.conf",
-        }));
+        return Err(failure);
     };
     context.progress(&format!("telling {}", place.kind.word()));
     // Reference clocks and other directives are only read at a start.
@@ -88,11 +64,7 @@ pub(super) fn follow(
     }
     if wanted.mode == Mode::Remove {
         context.progress_done();
-        report.text = format!(
-            "{} no longer uses {}",
-            place.kind.word(),
-            wanted.hosts.join(", ")
-        );
+        removed(wanted, place, &mut report);
         return Ok(report);
     }
     context.progress("waiting for the sources to answer");
@@ -132,6 +104,53 @@ pub(super) fn follow(
         );
     }
     Ok(report)
+}
+
+/// What is said of a daemon that does not run.
+fn idle(report: &mut SetReport, place: &Place) {
+    let name = place.kind.word();
+    let Some(why) = check::flaw(place) else {
+        report.text = format!("{name} does not run: the sources are set for its next start");
+        return;
+    };
+    report.status = ExitStatus::NotHeld;
+    report.text = format!(
+        "the sources are in {}, but {name} does not run and will not start with that file",
+        place.conf.path
+    );
+    report
+        .findings
+        .push(Finding::error(format!("{name} will not start: {why}")).next(check::next(place)));
+}
+
+/// What is said of sources that were taken out.
+fn removed(wanted: &Wanted<'_>, place: &Place, report: &mut SetReport) {
+    // A restart is no small thing: it is said.
+    let how = report.applied.as_deref();
+    let restarted = how.filter(|how| how.contains("restart"));
+    let restarted = restarted.map_or(String::new(), |how| format!(" (told by {how})"));
+    report.text = format!(
+        "{} no longer uses {}{restarted}",
+        place.kind.word(),
+        wanted.hosts.join(", ")
+    );
+}
+
+/// Why the lines are not there any more that were written.
+fn refused(place: &Place) -> Failure {
+    let why = check::complaint(place).map_or(String::new(), |why| format!(" ({why})"));
+    Failure::new(
+        ExitStatus::Data,
+        format!(
+            "{} would not take the new lines{why}; everything was put back. Its manual has what it takes",
+            place.kind.word()
+        ),
+    )
+    .hint(match place.kind {
+        Kind::Chronyd | Kind::Clockbox => "man chrony.conf",
+        Kind::Timesyncd => "man timesyncd.conf",
+        _ => "man ntp.conf",
+    })
 }
 
 /// The names of a configuration's servers, but for those that only stand in for others.
