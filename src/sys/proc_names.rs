@@ -37,8 +37,8 @@ fn kernel_threads() -> Vec<u32> {
     pids
 }
 
-/// Every process but this one and the kernel's threads, by number, with the kernel's name for it. One that ends meanwhile is
-/// left out.
+/// Every process but this one and the kernel's threads, by number, with the kernel's name for it. One
+/// that ends meanwhile is left out.
 ///
 /// # Errors
 /// When there is no /proc.
@@ -81,11 +81,20 @@ mod tests {
     fn a_child_is_seen_by_its_name_and_this_process_is_not() {
         let mut child = std::process::Command::new("sleep").arg("30").spawn();
         let child = child.as_mut().unwrap();
+        // Its name comes a moment after it runs (execve(2)).
+        let wanted = (child.id(), "sleep".to_owned());
         let mut seen = Vec::new();
-        each(|pid, name| seen.push((pid, name.to_owned()))).unwrap();
+        for _ in 0..100 {
+            seen.clear();
+            each(|pid, name| seen.push((pid, name.to_owned()))).unwrap();
+            if seen.contains(&wanted) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(seen.contains(&(child.id(), "sleep".to_owned())), "{seen:?}");
+        assert!(seen.contains(&wanted), "{seen:?}");
         assert!(!seen.iter().any(|(pid, _)| *pid == std::process::id()));
     }
 
