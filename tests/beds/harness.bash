@@ -43,7 +43,17 @@ up() { # SUITE[+LAYER]: a virtual machine with clockbox and the mock servers in 
     "$BEDS_DIR/bed-vm" push "$VM" "$MOCK" /root/mock_servers
 }
 down() { "$BEDS_DIR/bed-vm" down "$VM" >/dev/null 2>&1; }
-vm() { "$BEDS_DIR/bed-vm" exec "$VM" "$*"; }
+# vm COMMAND: its output and exit status. Now and then the channel to the machine loses the answer of a
+# command that has ended: then it is fetched from where it was kept.
+vm() {
+    local kept=/tmp/vm-$BASHPID-$RANDOM status=0
+    "$BEDS_DIR/bed-vm" exec "$VM" "( $*
+) >$kept.out 2>$kept.err; echo \$? >$kept.status; cat $kept.err >&2; cat $kept.out; exit \$(cat $kept.status)" || status=$?
+    [ $status = 124 ] || return $status
+    status=$(BED_TIMEOUT=30 "$BEDS_DIR/bed-vm" exec "$VM" "cat $kept.status" 2>/dev/null) && [ -n "$status" ] || return 124
+    BED_TIMEOUT=30 "$BEDS_DIR/bed-vm" exec "$VM" "cat $kept.err >&2; cat $kept.out"
+    return "$status"
+}
 # mocks SPEC...: mock servers in the machine that run on while its clock is set
 mocks() { vm "sleep 600 | setsid /root/mock_servers --seconds 600 $* >/tmp/mocks 2>&1 & sleep 0.5; grep -q ready /tmp/mocks"; }
 
