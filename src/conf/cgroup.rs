@@ -11,6 +11,14 @@ pub struct Membership {
     pub container: Option<String>,
 }
 
+impl Membership {
+    /// The unit as people type it: `chrony`.
+    #[must_use]
+    pub fn service(&self) -> Option<&str> {
+        self.unit.as_deref()?.strip_suffix(".service")
+    }
+}
+
 /// What a path such as `/system.slice/docker-4f5e….scope` says.
 #[must_use]
 pub fn membership(path: &str) -> Membership {

@@ -78,14 +78,23 @@ pub(crate) fn json(net: &Net, name: &str) -> Value {
     value
 }
 
-fn mocks(net: &Net, words: &[&str]) -> Mock {
+pub(crate) fn mocks(net: &Net, words: &[&str]) -> Mock {
     let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
     let program = program();
     Mock::spawn(net.command(&[program.to_str().unwrap()]), &words)
 }
 
-fn text_of(value: &Value) -> &str {
+pub(crate) fn text_of(value: &Value) -> &str {
     value["text"].as_str().unwrap_or_default()
+}
+
+/// Two servers that are right, 10.77.0.10 and .12, and one that is half a second off, .11: that one
+/// lives as long as what is given.
+pub(crate) fn two_right_and_one_liar(net: &mut Net) -> Option<Mock> {
+    for address in ["10.77.0.10", "10.77.0.12"] {
+        net.chronyd(address, "")?;
+    }
+    Some(mocks(net, &["10.77.0.11:123,offset=0.5"]))
 }
 
 #[test]

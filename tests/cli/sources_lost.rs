@@ -1,32 +1,20 @@
 //! `sources`, `status` and `sync --wait` where a daemon has lost what it followed: the clock runs on
 //! alone, and what keeps the sources from being followed is said on each page.
 
-use crate::mock::Mock;
-use crate::mock::program;
 use crate::net::Net;
 use crate::sources::file;
 use crate::sources::inside;
 use crate::sources::json;
-use serde_json::Value;
-
-fn text_of(value: &Value) -> &str {
-    value["text"].as_str().unwrap_or_default()
-}
+use crate::sources::text_of;
+use crate::sources::two_right_and_one_liar;
 
 /// chronyc shows `^x` twice: chronyd goes on telling of the source that it followed before.
 #[test]
 fn two_sources_that_contradict_each_other_are_not_right() {
     let Some(mut net) = Net::new() else { return };
-    for address in ["10.77.0.10", "10.77.0.12"] {
-        if net.chronyd(address, "").is_none() {
-            return;
-        }
-    }
-    let program = program();
-    let liar = Mock::spawn(
-        net.command(&[program.to_str().unwrap()]),
-        &["10.77.0.11:123,offset=0.5".to_owned()],
-    );
+    let Some(liar) = two_right_and_one_liar(&mut net) else {
+        return;
+    };
     let script = "
 printf 'server 10.77.0.12 iburst minpoll 0 maxpoll 0\\n' >/etc/chrony/chrony.conf; daemon; sleep 7
 $CB sources --json >$DIR/before

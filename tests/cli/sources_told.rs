@@ -1,32 +1,20 @@
 //! What `sources set` says of what it did, where it is not plainly done: sources that answer and are
 //! not followed, a file with which the daemon will not start, a configuration that is not there.
 
-use crate::mock::Mock;
-use crate::mock::program;
 use crate::net::Net;
 use crate::sources::file;
 use crate::sources::inside;
 use crate::sources::json;
-use serde_json::Value;
-
-fn text_of(value: &Value) -> &str {
-    value["text"].as_str().unwrap_or_default()
-}
+use crate::sources::text_of;
+use crate::sources::two_right_and_one_liar;
 
 /// chronyc shows `^?` or `^x`: the sources answer, that is all that is known.
 #[test]
 fn sources_that_only_answer_are_not_said_to_be_followed() {
     let Some(mut net) = Net::new() else { return };
-    for address in ["10.77.0.10", "10.77.0.12"] {
-        if net.chronyd(address, "").is_none() {
-            return;
-        }
-    }
-    let program = program();
-    let liar = Mock::spawn(
-        net.command(&[program.to_str().unwrap()]),
-        &["10.77.0.11:123,offset=0.5".to_owned()],
-    );
+    let Some(liar) = two_right_and_one_liar(&mut net) else {
+        return;
+    };
     let script = "
 printf 'server 10.77.0.12 iburst\\n' >/etc/chrony/chrony.conf; daemon; sleep 6
 $CB sources set --json --wait 9 10.77.0.11 10.77.0.10 >$DIR/two; echo $? >$DIR/two.code; $CHRONYC -n sources >$DIR/chronyc

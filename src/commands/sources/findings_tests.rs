@@ -1,29 +1,11 @@
 //! Tests of the findings over made-up daemons.
 
+use super::super::made_up::row;
+use super::super::made_up::seen;
+use super::super::made_up::texts;
 use super::*;
 use crate::report::finding::Severity;
-use crate::report::sources::DaemonRow;
-use crate::report::sources::explain::Limits;
 use crate::sys::ptp::PtpClock;
-
-fn row(name: &str, state: State) -> SourceRow {
-    let mut row = SourceRow::new("chronyd", SourceKind::Server, state);
-    row.name = Some(name.to_owned());
-    row.address = Some("192.0.2.1".to_owned());
-    row
-}
-
-fn seen(sources: Vec<SourceRow>) -> Observed {
-    let mut daemon = DaemonRow::new("chronyd");
-    daemon.synchronised = Some(true);
-    daemon.via = Some("unix".to_owned());
-    Observed {
-        daemon,
-        sources,
-        stats: vec![],
-        limits: Limits::CHRONY,
-    }
-}
 
 fn running(kind: Kind, holds: bool) -> Running {
     Running {
@@ -41,10 +23,6 @@ fn configured(text: &str) -> Configured {
     std::fs::create_dir_all(root.path().join("etc")).unwrap();
     std::fs::write(root.path().join("etc/chrony.conf"), text).unwrap();
     super::super::configured::read(Kind::Chronyd, &["chronyd".to_owned()], root.path()).unwrap()
-}
-
-fn texts(findings: &[Finding]) -> String {
-    findings.iter().map(|f| f.text.clone() + "\n").collect()
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub mod gather;
 mod golden;
 pub mod list;
 pub mod lookup;
+#[cfg(test)]
+mod made_up;
 pub mod ntpd;
 pub mod ntpd_rs;
 pub mod observed;

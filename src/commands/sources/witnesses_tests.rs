@@ -1,32 +1,10 @@
 //! Tests of what is said of the sources' number and kind.
 
+use super::super::made_up::row;
+use super::super::made_up::seen;
+use super::super::made_up::texts;
 use super::*;
 use crate::report::finding::Severity;
-use crate::report::sources::DaemonRow;
-use crate::report::sources::explain::Limits;
-
-fn row(name: &str, state: State) -> SourceRow {
-    let mut row = SourceRow::new("chronyd", SourceKind::Server, state);
-    row.name = Some(name.to_owned());
-    row.address = Some("192.0.2.1".to_owned());
-    row
-}
-
-fn seen(sources: Vec<SourceRow>) -> Observed {
-    let mut daemon = DaemonRow::new("chronyd");
-    daemon.synchronised = Some(true);
-    daemon.via = Some("unix".to_owned());
-    Observed {
-        daemon,
-        sources,
-        stats: vec![],
-        limits: Limits::CHRONY,
-    }
-}
-
-fn texts(findings: &[Finding]) -> String {
-    findings.iter().map(|f| f.text.clone() + "\n").collect()
-}
 
 #[test]
 fn fewer_than_four_sources_are_told_by_what_they_cannot_do() {

@@ -1,5 +1,6 @@
 //! Which time daemons are installed, enabled and running, and which of them cannot live together.
 
+use crate::conf::cgroup;
 use crate::report::finding::Finding;
 use crate::report::sources::DaemonRow;
 use crate::report::status::InstalledDaemon;
@@ -104,10 +105,7 @@ pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
 /// The service of a process, by its control group.
 fn unit_of(root: &Path, pid: u32) -> Option<Service> {
     let group = processes::process(pid)?.cgroup?;
-    let unit = group
-        .rsplit('/')
-        .find_map(|part| part.strip_suffix(".service"))?;
-    service::find(root, unit)
+    service::find(root, cgroup::membership(&group).service()?)
 }
 
 /// The rows of the report.

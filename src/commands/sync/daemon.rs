@@ -3,6 +3,7 @@
 
 use super::apply;
 use crate::commands::Context;
+use crate::conf::cgroup;
 use crate::engine::correction;
 use crate::engine::correction::Correction;
 use crate::engine::correction::Policy;
@@ -36,7 +37,6 @@ use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
 use crate::sys::log::Level;
 use crate::time::Monotonic;
-use std::path::Path;
 
 /// Good samples of a burst, and requests after which it ends all the same: chronyd takes them two
 /// seconds apart.
@@ -92,12 +92,8 @@ pub fn refuse_rival(no_clock_control: bool) -> Result<(), Failure> {
 
 /// The service that a daemon was started by, from its control group.
 fn service_of(rival: &Running) -> Option<String> {
-    let path = format!("/proc/{}/cgroup", rival.pid);
-    let text = sys::files::read_text(Path::new(&path), 65_536).ok()?;
-    let unit = text
-        .lines()
-        .find_map(|line| line.rsplit('/').next()?.strip_suffix(".service"));
-    unit.map(str::to_owned)
+    let group = sys::processes::process(rival.pid)?.cgroup?;
+    cgroup::membership(&group).service().map(str::to_owned)
 }
 
 /// Its row in the report.
