@@ -74,6 +74,8 @@ pub struct Reference {
     pub since: Option<Monotonic>,
     /// When the last update was.
     pub updated: Option<Monotonic>,
+    /// Once the sources can no longer be believed, the clock is its own reference at once (`local`).
+    pub falls_back: bool,
 }
 
 impl Reference {
@@ -202,6 +204,12 @@ impl Engine {
         }
     }
 
+    /// Whether the clock would be its own reference without the sources.
+    fn falls_back(&self, now: Monotonic) -> bool {
+        let local = self.config.local;
+        local.is_some_and(|local| local.takes_over(&self.updates, None, now))
+    }
+
     /// The reference by the sources, while there is one that can be believed.
     fn followed(&self, now: Reading) -> Option<Reference> {
         let best = self.vote.best.or(self.last_best)?;
@@ -250,6 +258,7 @@ impl Engine {
             smoothing: self.smoothing,
             since: updates.since,
             updated: updates.last.map(|(at, _)| at),
+            falls_back: self.falls_back(now.raw),
         };
         match origin {
             Origin::Nowhere => reference.since = None,

@@ -244,6 +244,33 @@ fn when_all_servers_are_gone_the_claim_grows_until_nothing_is_claimed_or_local_t
 }
 
 #[test]
+fn between_the_last_of_the_servers_and_local_nobody_is_told_that_there_is_no_time() {
+    for seed in 1..=20 {
+        let mut scenario = scenario(lan(), 0.25);
+        for peer in &mut scenario.peers {
+            peer.up.outages = vec![(600.0, 1e9)];
+        }
+        let server = serve(&scenario, seed, 0.03, |c| {
+            c.max_distance = 0.15;
+            c.max_clock_error = 5000.0;
+            c.local = Some(LocalConfig {
+                stratum: 9,
+                ..LocalConfig::default()
+            });
+        });
+        let lost: Vec<u8> = server
+            .told
+            .iter()
+            .filter(|t| t.at > 600.0)
+            .map(|t| t.stratum)
+            .collect();
+        let wrong = lost.iter().position(|s| *s == 0);
+        assert_eq!(wrong, None, "seed {seed}: of {} answers", lost.len());
+        assert_eq!(lost.last(), Some(&9), "seed {seed}");
+    }
+}
+
+#[test]
 fn smooth_time_bends_and_never_jumps_and_comes_to_the_true_time() {
     for (control, seed) in [(true, 1), (true, 2), (false, 1)] {
         let mut scenario = scenario(lan(), 3.0);

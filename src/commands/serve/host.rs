@@ -284,6 +284,11 @@ fn precision(known: Option<f64>) -> i8 {
     (seconds.clamp(1e-9, 1.0).log2().round() as i8).clamp(-30, 0)
 }
 
+/// Where the clock is its own reference after the sources, what they said is told for this much
+/// longer, in seconds: until the engine has told what comes after, so that no client is told in
+/// between that there is no time at all.
+const OVERLAP: f64 = 2.0 * PUBLISH.0;
+
 /// What replies tell of a reference. Past the distance that the engine itself would not follow, they
 /// tell nothing.
 #[must_use]
@@ -294,7 +299,8 @@ pub fn state(reference: &Reference, now: Reading, max_distance: f64, precision: 
         .saturating_sub(i64::try_from(raw_ns).unwrap_or(i64::MAX));
     let until_ns = match reference.origin {
         Origin::Source(_) if reference.growth > 0.0 => {
-            let left = (max_distance - reference.distance_at(now.raw)) / reference.growth;
+            let left = (max_distance - reference.distance_at(now.raw)) / reference.growth
+                + if reference.falls_back { OVERLAP } else { 0.0 };
             now.raw.plus_seconds(left.max(0.0)).nanos()
         }
         _ => u64::MAX,
