@@ -79,22 +79,37 @@ const LIMIT: u64 = 256 << 10;
 /// Who starts services under this root. On the running system it is who really does.
 #[must_use]
 pub fn manager(root: &Path) -> Manager {
+    if root != Path::new("/") {
+        return installed(root);
+    }
+    let first = files::read_text(Path::new("/proc/1/comm"), 64).ok();
+    running(root, first.as_deref().map(str::trim_end))
+}
+
+/// Who starts services on the running system, the first process being called this; `None` where
+/// there is no /proc. A container may have the files of a manager that does not run, and other
+/// parts of systemd leave traces in /run without it: its own is the one that sd_booted(3) names.
+fn running(root: &Path, first: Option<&str>) -> Manager {
     let there = |path: &str| files::exists(&files::under(root, Path::new(path)));
-    let live = root == Path::new("/");
-    if live && there("/run/systemd/system") {
+    if there("/run/systemd/system") {
         return Manager::Systemd;
     }
-    if live && there("/run/openrc") {
+    if there("/run/openrc") {
         return Manager::OpenRc;
     }
-    // A container may have the files of a manager that does not run.
-    if live && !there("/run/systemd") && there("/proc/1/comm") {
-        let comm = files::read(Path::new("/proc/1/comm"), 64).unwrap_or_default();
-        let init = [&b"systemd\n"[..], b"init\n", b"openrc-init\n"];
-        if !init.contains(&comm.as_slice()) {
-            return Manager::None;
-        }
+    match first {
+        Some("systemd") => Manager::Systemd,
+        Some("openrc-init") => Manager::OpenRc,
+        Some("init") if there("/etc/runlevels") => Manager::OpenRc,
+        Some("init") if there("/etc/init.d") => Manager::SysV,
+        Some(_) => Manager::None,
+        None => installed(root),
     }
+}
+
+/// Who would start services, going by what is installed.
+fn installed(root: &Path) -> Manager {
+    let there = |path: &str| files::exists(&files::under(root, Path::new(path)));
     if there("/lib/systemd/systemd") || there("/usr/lib/systemd/systemd") {
         Manager::Systemd
     } else if there("/sbin/openrc") || there("/etc/runlevels") {
@@ -296,7 +311,9 @@ mod tests {
     }
 
     fn put(root: &Path, path: &str, text: &str) {
-        fs::write(root.join(path), text).unwrap();
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     #[test]
@@ -361,5 +378,26 @@ mod tests {
         let enabled = |name| find(root, name).unwrap().enabled;
         assert!(enabled("chronyd") && enabled("ntp") && !enabled("ntpd"));
         assert_eq!(manager(root), Manager::OpenRc);
+    }
+
+    #[test]
+    fn on_the_running_system_files_of_a_manager_that_does_not_run_are_nothing() {
+        let root = root();
+        let root = root.path();
+        put(root, "usr/lib/systemd/systemd", "");
+        put(root, "etc/init.d/cron", "#!/bin/sh\n");
+        put(root, "run/systemd/resolve/stub-resolv.conf", "");
+        assert_eq!(installed(root), Manager::Systemd);
+        for (first, manager) in [
+            (Some("bash"), Manager::None),
+            (Some("docker-init"), Manager::None),
+            (Some("init"), Manager::SysV),
+            (Some("systemd"), Manager::Systemd),
+            (None, Manager::Systemd),
+        ] {
+            assert_eq!(running(root, first), manager, "{first:?}");
+        }
+        put(root, "run/systemd/system/a.service", "");
+        assert_eq!(running(root, Some("init")), Manager::Systemd);
     }
 }
