@@ -5,6 +5,8 @@
 use clockbox::proto::mac::Algorithm;
 use clockbox::proto::mac::Key;
 use clockbox::proto::mac::Keys;
+use clockbox::proto::extension;
+use clockbox::proto::mono_root::MonoRoot;
 use clockbox::server::access::Access;
 use clockbox::server::access::Rule;
 use clockbox::server::clients::Clients;
@@ -18,6 +20,7 @@ use clockbox::server::respond::Policy;
 use clockbox::server::respond::Responder;
 use clockbox::server::respond::StampedBy;
 use clockbox::server::state::State;
+use clockbox::server::state::Uncorrected;
 use clockbox::time::NtpTimestamp;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -71,9 +74,23 @@ libfuzzer_sys::fuzz_target!(|input: (u8, Vec<(u8, u16, u64, u32, &[u8])>)| {
             trace: (host & 2 != 0).then(|| responder.trace(from)),
         };
         let mut reply = [0; LONGEST];
-        let header = State::unsynchronised().header(now_ns);
+        let header = State {
+            uncorrected: (flags & 4 != 0).then_some(Uncorrected {
+                epoch: 1,
+                ahead: -0.5,
+                rate: 1e-4,
+            }),
+            ..State::unsynchronised()
+        }
+        .header(now_ns);
         if let Outcome::Reply { length, .. } = responder.answer(&header, &datagram, &mut reply) {
             assert!(length >= 48 && length <= bytes.len());
+            // The field F323 is in no reply to a request that has it not; a MAC begins with 0 or 1.
+            let asked = extension::split(bytes.get(48..).unwrap_or(&[])).is_ok_and(|t| {
+                bytes[0] >> 3 & 7 == 4 && t.fields.iter().any(|f| MonoRoot::decode(f).is_some())
+            });
+            let told = reply.get(48..52) == Some(&[0xf3, 0x23, 0, 28]) && length >= 76;
+            assert!(asked || !told, "a field that nobody asked for");
             assert!(bytes[0] & 7 < 4, "a control message was answered");
             assert!(from != forbidden || kiss_denied, "not allowed, and answered");
         }

@@ -32,6 +32,7 @@ use super::source::raw_at;
 use super::source_id::SourceId;
 use super::system::Standing;
 use super::system::Vote;
+use super::uncorrected::Uncorrected;
 use crate::proto::packet::Leap;
 use crate::time::Monotonic;
 use std::collections::BTreeMap;
@@ -58,6 +59,7 @@ pub struct Engine {
     slept_ns: Option<i64>,
     interval: f64,
     pub(super) leap: Leap,
+    pub(super) uncorrected: Uncorrected,
     pub(super) updates: Updates,
     pub(super) leap_watch: LeapWatch,
     /// The leap second at the end of today that clients are told of.
@@ -106,6 +108,7 @@ impl Engine {
             slept_ns: None,
             interval: 64.0,
             leap: Leap::None,
+            uncorrected: Uncorrected::default(),
             updates: Updates::default(),
             leap_watch: LeapWatch::default(),
             leap_today: 0,
@@ -132,6 +135,7 @@ impl Engine {
         let raw = i64::try_from(now.raw.nanos()).unwrap_or(i64::MAX);
         self.origin_ns = now.unix_ns.saturating_sub(raw);
         self.slept_ns = now.slept_ns;
+        self.uncorrected.restart(now.raw);
         self.updates = Updates::start(now.raw);
         let (ppm, skew) = self
             .config
@@ -243,7 +247,7 @@ impl Engine {
             .discipline
             .finish(now.raw, offset, state.var_phase.sqrt(), &self.config);
         if let Some(command) = command {
-            self.command(command);
+            self.command(now, command);
         }
     }
 
@@ -340,21 +344,27 @@ impl Engine {
         self.look(now);
         if let Some(state) = self.state {
             let command = self.discipline.release();
-            self.command(command);
+            self.command(now, command);
             let skew = state.var_frequency.sqrt() * 1e6;
             let ppm = self.discipline.frequency * 1e6;
             self.actions.push_back(Action::SaveDrift(ppm, skew));
         }
     }
 
-    pub(super) fn command(&mut self, command: Command) {
+    /// Does this to the clock now.
+    pub(super) fn command(&mut self, now: Reading, command: Command) {
         match command {
             Command::GiveUp(offset) => self.actions.push_back(Action::GiveUp(offset)),
             _ if !self.config.clock_control => {}
-            Command::Frequency(ppm) => self.actions.push_back(Action::SetFrequency(ppm)),
+            Command::Frequency(ppm) => {
+                let slew = self.discipline.slewing().map_or(0.0, |(rate, _)| rate);
+                self.uncorrected.slewed(now.raw, slew);
+                self.actions.push_back(Action::SetFrequency(ppm));
+            }
             Command::Step(nanos) => {
                 self.stepped = Some(self.looked);
                 self.leap_watch.forget();
+                self.uncorrected.restart(now.raw);
                 self.actions.push_back(Action::Step(nanos));
             }
         }

@@ -181,7 +181,7 @@ impl Engine {
         };
         let offset = state.moved_to(now.raw, self.wander()).phase - self.phase(now);
         for command in self.discipline.step(offset) {
-            self.command(command);
+            self.command(now, command);
         }
         true
     }

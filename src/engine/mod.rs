@@ -19,6 +19,7 @@
 //! - [`select`], [`system`]: who tells the truth, and what they say together.
 //! - [`discipline`]: what is done to the clock.
 //! - [`mod@reference`]: what is followed and how good it is; [`local`]: the clock as its own.
+//! - [`uncorrected`]: the clock without its corrections in phase, for clients that ask for it.
 //! - [`record`]: what files of measurements are written from.
 //! - [`rtc`]: the battery-backed clock against true time.
 //! - [`saved`]: what was learnt, kept from one start to the next.
@@ -69,6 +70,7 @@ pub mod system;
 pub mod tempcomp;
 mod tilt;
 pub mod transport;
+pub mod uncorrected;
 mod upkeep;
 pub mod vote;
 

@@ -8,6 +8,7 @@ use super::leap::LeapMode;
 use super::local;
 use super::smooth::Smoothing;
 use super::source::Source;
+use super::uncorrected::Uncorrected;
 use crate::proto::packet::Leap;
 use crate::proto::packet::MAX_STRATUM;
 use crate::proto::refid::RefId;
@@ -68,6 +69,8 @@ pub struct Reference {
     pub update_interval: f64,
     /// Rate at which the offset is being removed, in seconds per second, and until when.
     pub slew: Option<(f64, Monotonic)>,
+    /// The clock without its corrections in phase; none where it is somebody else who corrects it.
+    pub uncorrected: Option<Uncorrected>,
     /// How the time of clients is kept smooth, where it is.
     pub smoothing: Option<Smoothing>,
     /// Since when it has been synchronised without a break.
@@ -255,6 +258,7 @@ impl Engine {
                 .discipline
                 .slewing()
                 .filter(|_| self.config.clock_control),
+            uncorrected: self.config.clock_control.then_some(self.uncorrected),
             smoothing: self.smoothing,
             since: updates.since,
             updated: updates.last.map(|(at, _)| at),

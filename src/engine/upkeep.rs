@@ -51,8 +51,9 @@ impl Engine {
         self.origin_ns = self.origin_ns.saturating_sub(shift);
         self.tai_grew(i32::from(sign));
         self.discipline.forget();
+        self.uncorrected.restart(now.raw);
         if self.config.leap.mode == LeapMode::Step {
-            self.command(Command::Step(-shift));
+            self.command(now, Command::Step(-shift));
         }
         if let Some(smooth) = &mut self.smoothing {
             smooth.active |= smooth.leap_only();
@@ -72,7 +73,7 @@ impl Engine {
         if self.config.leap.mode == LeapMode::Slew {
             let offset = ahead.phase - self.phase(now);
             let command = self.discipline.slew(now.raw, offset, &self.config);
-            self.command(command);
+            self.command(now, command);
         }
         self.publish(now, &ahead);
     }
@@ -131,7 +132,7 @@ impl Engine {
             self.state = Some(ahead);
         }
         let command = self.discipline.resume();
-        self.command(command);
+        self.command(now, command);
         self.note(Note::FallBack(frequency * 1e6));
     }
 
@@ -184,21 +185,21 @@ impl Engine {
             let offset = state.phase - self.phase(now);
             self.believe(now, state);
             let command = self.discipline.slew(now.raw, offset, &self.config);
-            self.command(command);
+            self.command(now, command);
         }
         true
     }
 
     /// Makes the clock run faster by so many ppm, until the next measurement says otherwise. False
     /// when the clock is not this engine's, or no kernel can do that.
-    pub fn speed_up(&mut self, ppm: f64) -> bool {
+    pub fn speed_up(&mut self, now: Reading, ppm: f64) -> bool {
         let frequency = self.discipline.frequency + ppm * 1e-6;
         if !self.config.clock_control || !ppm.is_finite() || frequency.abs() > FASTEST {
             return false;
         }
         self.discipline.frequency = within(frequency, &self.config);
         let command = self.discipline.resume();
-        self.command(command);
+        self.command(now, command);
         true
     }
 
@@ -209,7 +210,7 @@ impl Engine {
             return false;
         }
         let command = self.discipline.slew(now.raw, seconds, &self.config);
-        self.command(command);
+        self.command(now, command);
         true
     }
 
@@ -249,7 +250,7 @@ impl Engine {
             stepped: commands.iter().any(|c| matches!(c, Command::Step(_))),
         });
         for command in commands {
-            self.command(command);
+            self.command(now, command);
         }
         self.record_correction(now, recorded, offset, state.var_phase.sqrt());
         Some(Outcome {

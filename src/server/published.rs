@@ -2,6 +2,7 @@
 //! atomics, so a torn read is seen and tried again, never used.
 
 use super::state::State;
+use super::state::Uncorrected;
 use crate::proto::packet::Leap;
 use crate::proto::refid::RefId;
 use crate::time::NtpTimestamp;
@@ -9,7 +10,10 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::sync::atomic::fence;
 
-const WORDS: usize = 11;
+const WORDS: usize = 13;
+
+/// Beside the number of an uncorrected clock: there is one.
+const KNOWN: u64 = 1 << 32;
 
 /// The place where the state is published.
 #[derive(Debug)]
@@ -75,7 +79,9 @@ fn pack(s: &State) -> [u64; WORDS] {
         s.until_ns,
         s.smoothing_ns as u64,
         s.smoothing_rate.to_bits(),
-        0,
+        s.uncorrected.map_or(0, |u| KNOWN | u64::from(u.epoch)),
+        s.uncorrected.map_or(0, |u| u.ahead.to_bits()),
+        s.uncorrected.map_or(0, |u| u.rate.to_bits()),
     ]
 }
 
@@ -91,7 +97,9 @@ fn unpack(words: &[u64; WORDS]) -> State {
         until,
         smoothing,
         rate,
-        _,
+        uncorrected,
+        ahead,
+        ahead_rate,
     ] = words;
     let [leap, stratum, precision, _] = ((first >> 32) as u32).to_be_bytes();
     State {
@@ -108,6 +116,11 @@ fn unpack(words: &[u64; WORDS]) -> State {
         until_ns: until,
         smoothing_ns: smoothing as i64,
         smoothing_rate: f64::from_bits(rate),
+        uncorrected: (uncorrected & KNOWN != 0).then(|| Uncorrected {
+            epoch: uncorrected as u32,
+            ahead: f64::from_bits(ahead),
+            rate: f64::from_bits(ahead_rate),
+        }),
     }
 }
 
@@ -132,6 +145,11 @@ mod tests {
             until_ns: 7,
             smoothing_ns: -8,
             smoothing_rate: 1e-9,
+            uncorrected: Some(Uncorrected {
+                epoch: u32::MAX,
+                ahead: -1e-3,
+                rate: 1e-5,
+            }),
         };
         let published = Published::default();
         assert_eq!(published.read(), State::unsynchronised());

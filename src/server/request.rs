@@ -1,7 +1,10 @@
 //! What a datagram asks for: version, mode, and where its MAC begins. No field is decoded that the
 //! reply does not need.
 
+use crate::proto::extension::Field;
 use crate::proto::extension::MIN_FIELD;
+use crate::proto::mono_root;
+use crate::proto::mono_root::MonoRoot;
 use crate::proto::packet::HEADER_LEN;
 use crate::proto::packet::Mode;
 
@@ -23,6 +26,8 @@ pub struct Request {
     /// The octets that a MAC is over; behind them are the number of a key and a digest. None
     /// without a MAC.
     pub signed: Option<usize>,
+    /// The extension field F323 is in it, and is wanted in the reply.
+    pub mono_root: bool,
 }
 
 /// Why a datagram is no such request.
@@ -68,9 +73,10 @@ pub fn parse(bytes: &[u8], port: u16) -> Result<Request, NotOne> {
         Mode::Reserved if version == 1 && port != 123 => Mode::Server,
         _ => return Err(NotOne::Mode),
     };
+    let mut mono_root = false;
     let signed = match rest.len() {
         0 => None,
-        _ if version == 4 => trailer(rest)?,
+        _ if version == 4 => trailer(rest, &mut mono_root)?,
         n if (KEY_ID + 16..=MAX_MAC).contains(&n) && n % 4 == 0 => Some(HEADER_LEN),
         _ => return Err(NotOne::Malformed),
     };
@@ -82,6 +88,7 @@ pub fn parse(bytes: &[u8], port: u16) -> Result<Request, NotOne> {
         receive: timestamp(head, 32),
         transmit: timestamp(head, 40),
         signed,
+        mono_root,
     })
 }
 
@@ -91,9 +98,9 @@ fn timestamp(head: &[u8; HEADER_LEN], at: usize) -> u64 {
         .map_or(0, |octets| u64::from_be_bytes(*octets))
 }
 
-/// Walks over the extension fields of a version 4 packet (RFC 7822 §3): what they say does not
-/// matter here, they only have to end where they say. Gives where the MAC begins.
-fn trailer(rest: &[u8]) -> Result<Option<usize>, NotOne> {
+/// Walks over the extension fields of a version 4 packet (RFC 7822 §3): of all but F323 it does not
+/// matter what they say, they only have to end where they say. Gives where the MAC begins.
+fn trailer(rest: &[u8], mono_root: &mut bool) -> Result<Option<usize>, NotOne> {
     let mut at = 0;
     loop {
         let left = rest.get(at..).unwrap_or(&[]);
@@ -103,10 +110,15 @@ fn trailer(rest: &[u8]) -> Result<Option<usize>, NotOne> {
         if V4_MACS.contains(&left.len()) {
             return Ok(Some(HEADER_LEN + at));
         }
-        let &[_, _, high, low] = left.first_chunk::<4>().ok_or(NotOne::Malformed)?;
+        let &[kind, of, high, low] = left.first_chunk::<4>().ok_or(NotOne::Malformed)?;
         let length = usize::from(u16::from_be_bytes([high, low]));
         if length < MIN_FIELD || length % 4 != 0 || length > left.len() {
             return Err(NotOne::Malformed);
+        }
+        let kind = u16::from_be_bytes([kind, of]);
+        if kind == mono_root::KIND {
+            let body = left.get(4..length).unwrap_or(&[]);
+            *mono_root |= MonoRoot::decode(&Field { kind, body }).is_some();
         }
         at += length;
     }

@@ -15,8 +15,11 @@ use super::request::Request;
 use super::state::Header;
 use crate::proto::mac::Key;
 use crate::proto::mac::Keys;
+use crate::proto::mono_root;
+use crate::proto::mono_root::MonoRoot;
 use crate::proto::packet::HEADER_LEN;
 use crate::proto::packet::Leap;
+use crate::time::NtpDuration;
 use crate::time::NtpTimestamp;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -295,8 +298,15 @@ impl Responder {
         if !header.synchronised {
             counters.unsynchronised.count();
         }
+        let length = if request.mono_root {
+            let said = mono_root(header, receive);
+            reply[HEADER_LEN..HEADER_LEN + mono_root::LEN].copy_from_slice(&said.encode());
+            HEADER_LEN + mono_root::LEN
+        } else {
+            HEADER_LEN
+        };
         Outcome::Reply {
-            length: HEADER_LEN,
+            length,
             stamp: named,
         }
     }
@@ -339,6 +349,22 @@ fn signer<'a>(
     let key = keys.get(id)?;
     key.verify(request.version, message, digest)
         .then_some((id, key))
+}
+
+/// The extension field F323 of a reply to a request that came then.
+fn mono_root(header: &Header, receive: NtpTimestamp) -> MonoRoot {
+    let (epoch, receive) = header
+        .uncorrected
+        .map_or((0, NtpTimestamp::ZERO), |(epoch, ahead)| {
+            let back = NtpDuration::from_bits(ahead.to_bits().wrapping_neg());
+            (epoch, receive.plus(back))
+        });
+    MonoRoot {
+        root_delay: header.root_delay,
+        root_dispersion: header.root_dispersion,
+        receive,
+        epoch,
+    }
 }
 
 /// A reply does not leave before its request came.

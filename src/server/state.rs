@@ -37,6 +37,19 @@ pub struct State {
     pub smoothing_ns: i64,
     /// How fast that changes, seconds per second.
     pub smoothing_rate: f64,
+    /// The clock without its corrections in phase, where it is known.
+    pub uncorrected: Option<Uncorrected>,
+}
+
+/// A clock that runs at the rate of the served one and is never corrected in phase.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Uncorrected {
+    /// Which one: another one begins when its phase cannot be kept.
+    pub epoch: u32,
+    /// How far the system clock is ahead of it at `raw_ns`, in seconds.
+    pub ahead: f64,
+    /// How fast that grows, seconds per second.
+    pub rate: f64,
 }
 
 /// A jump of the clock that is not taken for slewing, in nanoseconds.
@@ -62,6 +75,7 @@ impl State {
             until_ns: u64::MAX,
             smoothing_ns: 0,
             smoothing_rate: 0.0,
+            uncorrected: None,
         }
     }
 
@@ -89,11 +103,12 @@ impl State {
             (self.leap, self.stratum)
         };
         let mut fixed = [0; 24];
-        let short = |seconds: f64| NtpDuration::from_seconds(seconds).to_short().to_be_bytes();
+        let root_delay = NtpDuration::from_seconds(self.root_delay);
+        let root_dispersion = NtpDuration::from_seconds(dispersion);
         let parts: [&[u8]; 5] = [
             &[leap.to_bits() << 6, stratum, 0, self.precision as u8],
-            &short(self.root_delay),
-            &short(dispersion),
+            &root_delay.to_short().to_be_bytes(),
+            &root_dispersion.to_short().to_be_bytes(),
             &self.refid.0,
             &self.reference.to_bits().to_be_bytes(),
         ];
@@ -101,10 +116,18 @@ impl State {
             *to = *from;
         }
         let smoothing = self.smoothing_ns as f64 * 1e-9 + age * self.smoothing_rate;
+        // Smooth time has not the clock's rate.
+        let uncorrected = self.uncorrected.filter(|_| smoothing == 0.0);
         Header {
             fixed,
             synchronised: !over,
             smoothing: NtpDuration::from_seconds(smoothing),
+            root_delay,
+            root_dispersion,
+            uncorrected: uncorrected.map(|u| {
+                let ahead = NtpDuration::from_seconds(u.ahead + age * u.rate);
+                (u.epoch, ahead)
+            }),
         }
     }
 }
@@ -121,6 +144,13 @@ pub struct Header {
     pub synchronised: bool,
     /// Added to the times of replies.
     pub smoothing: NtpDuration,
+    /// What octets 4 to 11 say, as it is.
+    pub root_delay: NtpDuration,
+    /// See there.
+    pub root_dispersion: NtpDuration,
+    /// The number of the clock that is never corrected in phase, and how far the system clock is
+    /// ahead of it.
+    pub uncorrected: Option<(u32, NtpDuration)>,
 }
 
 #[cfg(test)]

@@ -134,6 +134,25 @@ fn what_asks_is_answered_never_longer_and_the_rest_is_not() {
 }
 
 #[test]
+fn the_field_f323_is_answered_with_as_much_as_was_asked() {
+    let server = Serving::start(&["--local", "7", "--allow", "127.0.0.1"]);
+    let field = |magic: u8| {
+        let mut field = vec![0xf3, 0x23, 0, 28, 0xf5, 0xbe, 0xdd, magic];
+        field.resize(28, 0);
+        field
+    };
+    let reply = server.ask(&joined(&[&header(4, 3), &field(0x9a)])).unwrap();
+    assert_eq!(reply.len(), 76);
+    assert_eq!(reply[48..56], field(0x9a)[..8]);
+    // Nobody steers this clock through it, so it has no clock without corrections.
+    assert_eq!(reply[64..76], [0; 12]);
+    // Another experiment of the same number, and version 3, which has no fields.
+    let other = joined(&[&header(4, 3), &field(0x9b)]);
+    assert_eq!(server.ask(&other).unwrap().len(), 48);
+    assert!(server.ignores(&joined(&[&header(3, 3), &field(0x9a)[..8]])));
+}
+
+#[test]
 fn nobody_is_answered_who_is_not_allowed() {
     let server = Serving::start(&["--local"]);
     assert!(server.said.contains("nobody is allowed"), "{}", server.said);

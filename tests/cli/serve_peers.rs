@@ -114,6 +114,74 @@ fn chronyd_follows_plain_with_a_key_interleaved_and_over_ipv6() {
 }
 
 #[test]
+fn chronyd_reads_the_finer_root_of_the_field_f323() {
+    let Some(mut net) = Net::new() else { return };
+    let Some(program) = peer("chrony", "usr/sbin/chronyd") else {
+        return;
+    };
+    net.write(
+        "keys",
+        "1 SHA1 HEX:3132333435363738393031323334353637383930\n",
+    );
+    let keyfile = format!("keyfile {}", net.path("keys").display());
+    if net.chronyd("10.77.0.11", "").is_none() {
+        return;
+    }
+    serve(
+        &mut net,
+        "server",
+        &format!("server 10.77.0.11 iburst minpoll 0 maxpoll 0\nbindaddress {SERVER}\nallow\n{keyfile}\n"),
+    );
+    for (name, options) in [
+        ("with", "extfield F323"),
+        ("signed", "extfield F323 key 1"),
+        ("interleaved", "extfield F323 xleave"),
+        ("without", ""),
+    ] {
+        let directory = net.path(name);
+        std::fs::create_dir(&directory).unwrap();
+        let client = format!(
+            "server {SERVER} iburst minpoll -2 maxpoll -2 {options}\n{keyfile}\n\
+            logdir {0}\nlog measurements\ncmdport 0\nbindcmdaddress /\npidfile {0}/pid\n",
+            directory.display()
+        );
+        let conf = net.write(&format!("{name}.conf"), &client);
+        let words = [
+            program.to_str().unwrap(),
+            "-x",
+            "-d",
+            "-U",
+            "-u",
+            "root",
+            "-f",
+            conf.to_str().unwrap(),
+        ];
+        net.start(name, &words);
+        let log = directory.join("measurements.log");
+        let dispersions = until(&net, 20, || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let read: Vec<f64> = text
+                .lines()
+                .filter_map(|line| line.split_whitespace().nth(15)?.parse().ok())
+                .collect();
+            (read.len() > 12).then_some(read)
+        });
+        // The header counts in 2^-16 s; the log shows four digits.
+        let coarse = |seconds: &f64| {
+            let units = seconds * 65536.0;
+            (units - units.round()).abs() <= 1e-3 * units
+        };
+        let all = dispersions.iter().all(coarse);
+        assert_eq!(
+            all,
+            options.is_empty(),
+            "{name}: {dispersions:?}\n{}",
+            net.logs()
+        );
+    }
+}
+
+#[test]
 fn ntpdig_rdate_busybox_and_our_own_sync_agree_with_it() {
     let Some(mut net) = Net::new() else { return };
     serve(&mut net, "server", "local stratum 5\nallow\n");

@@ -20,5 +20,6 @@ mod served;
 mod servers;
 mod table;
 mod tuning;
+mod uncorrected;
 mod upkeep;
 mod world;

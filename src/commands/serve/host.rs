@@ -21,6 +21,7 @@ use crate::server::clients::Row;
 use crate::server::counters::Totals;
 use crate::server::respond::Policy;
 use crate::server::state::State;
+use crate::server::state::Uncorrected;
 use crate::sys;
 use crate::sys::cards::Cards;
 use crate::sys::clock_watch::ClockWatch;
@@ -57,6 +58,9 @@ pub struct ServerHost {
     /// Who is asked about the clock, when it is not the engine.
     beside: Option<Beside>,
     broadcasts: Broadcasts,
+    /// Added to the numbers of uncorrected clocks: those of another run, and of before somebody set
+    /// the clock, are others.
+    epoch: u32,
     /// Whether it was said that clients are answered now.
     announced: bool,
 }
@@ -99,6 +103,7 @@ impl ServerHost {
             watch: ClockWatch::new().map(Rc::new),
             beside: plan.beside.map(Beside::new),
             broadcasts: Broadcasts::new(&plan.broadcasts, now),
+            epoch: sys::random::bits().map_or(0, |bits| bits as u32),
             announced: false,
         })
     }
@@ -116,6 +121,7 @@ impl ServerHost {
         if !set {
             return;
         }
+        self.epoch = self.epoch.wrapping_add(1);
         let now = sys::clock::monotonic_raw();
         self.next = now;
         if let Some(beside) = &mut self.beside {
@@ -211,7 +217,10 @@ impl ServerHost {
                 })
             }
         };
-        if let Some(state) = state {
+        if let Some(mut state) = state {
+            if let Some(uncorrected) = &mut state.uncorrected {
+                uncorrected.epoch = uncorrected.epoch.wrapping_add(self.epoch);
+            }
             self.server.publish(&state);
             self.announce();
             self.broadcasts.told(&state);
@@ -333,6 +342,11 @@ pub fn state(reference: &Reference, now: Reading, max_distance: f64, precision: 
         until_ns,
         smoothing_ns: (served * 1e9) as i64,
         smoothing_rate: later - served,
+        uncorrected: reference.uncorrected.map(|clock| Uncorrected {
+            epoch: clock.number,
+            ahead: clock.ahead_at(now.raw),
+            rate: clock.rate(),
+        }),
     }
 }
 

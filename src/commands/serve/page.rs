@@ -74,6 +74,10 @@ pub(super) const PAGE: ManPage = ManPage {
              With smoothtime in the file clients get a time that bends and never jumps, and see \
              127.127.1.255 as its reference; a smoothed leap second is not announced. With broadcast \
              lines the time is sent to whole networks too, never while it is not synchronised.\n\
+             Clients that ask with the extension field F323 (chronyd's extfield) are told root delay \
+             and dispersion to four nanoseconds, and, where this server steers the clock and does not \
+             smooth it, the arrival of their request by a clock that has this one's rate and none of \
+             its corrections.\n\
              A reply is never longer than its request. Control and private messages (modes 6 and 7) \
              are never answered.",
         ),

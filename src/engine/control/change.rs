@@ -170,7 +170,7 @@ fn option(change: Change, now: Reading, engine: &mut Engine) -> Result<(), Statu
         }
         Change::ReselectDistance(_) => return Err(Status::Invalid),
         // Positive says that the clock gains, or is ahead: it is slowed, or put back.
-        Change::FrequencyBy(ppm) => return by_hand(engine.speed_up(-ppm)),
+        Change::FrequencyBy(ppm) => return by_hand(engine.speed_up(now, -ppm)),
         Change::OffsetBy(seconds) => return by_hand(engine.slew_by(now, -seconds)),
         // Answered with what came of it, elsewhere.
         Change::SetTime(_) => return Err(Status::Invalid),

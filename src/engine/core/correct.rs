@@ -217,7 +217,7 @@ impl Engine {
             stepped,
         });
         for command in commands {
-            self.command(command);
+            self.command(now, command);
         }
         self.updates.push(now, offset);
         self.record_correction(now, before, offset, ahead.var_phase.sqrt());

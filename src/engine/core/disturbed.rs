@@ -30,6 +30,7 @@ impl Engine {
         if self.config.clock_control && self.discipline.look(now.raw, phase) {
             self.note(Note::SetByOthers);
             self.leap_watch.forget();
+            self.uncorrected.restart(now.raw);
             self.undo(now);
         }
         true
@@ -46,7 +47,7 @@ impl Engine {
         let offset = ahead.phase - self.phase(now);
         let commands = self.discipline.undo(now, offset, &self.config);
         for command in commands {
-            self.command(command);
+            self.command(now, command);
         }
         self.publish(now, &ahead);
     }
@@ -56,12 +57,13 @@ impl Engine {
         self.state = None;
         self.updates.lose();
         self.leap_watch.forget();
+        self.uncorrected.restart(now.raw);
         for source in &mut self.sources {
             source.forget_phase();
         }
         self.memory.restart(self.discipline.frequency);
         let command = self.discipline.release();
-        self.command(command);
+        self.command(now, command);
         self.discipline = Discipline::new(self.discipline.frequency);
         self.hurry(now.raw);
     }

@@ -12,6 +12,7 @@ mod server;
 
 pub use network::Path;
 pub use oscillator::Oscillator;
+pub use server::Answerer;
 pub use server::Server;
 
 use super::clock::Clock;

@@ -12,6 +12,35 @@ use crate::proto::refid::RefId;
 use crate::time::NtpDuration;
 use crate::time::NtpTimestamp;
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+/// The reply to a request that arrives at a true time, in seconds after the start.
+type Answer = dyn FnMut(&[u8], f64) -> Option<Vec<u8>> + Send;
+
+/// Answers requests in a server's place: another simulation, for one.
+#[derive(Clone)]
+pub struct Answerer(Arc<Mutex<Answer>>);
+
+impl Answerer {
+    /// Whoever answers like this.
+    pub fn new(answer: impl FnMut(&[u8], f64) -> Option<Vec<u8>> + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(answer)))
+    }
+}
+
+impl fmt::Debug for Answerer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answerer")
+    }
+}
+
+impl PartialEq for Answerer {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
 
 /// What a server is like.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +72,8 @@ pub struct Server {
     pub interleaved: bool,
     /// Answers with the extension field F323, where it is asked to; its steps are corrections.
     pub mono_root: bool,
+    /// Somebody else who answers in its place.
+    pub answerer: Option<Answerer>,
     /// Receive timestamps of requests and the times at which their replies left.
     pub(super) left: VecDeque<(NtpTimestamp, NtpTimestamp)>,
 }
@@ -63,6 +94,7 @@ impl Default for Server {
             late: (0.0, 0.0),
             interleaved: false,
             mono_root: false,
+            answerer: None,
             left: VecDeque::new(),
         }
     }
@@ -78,6 +110,9 @@ impl Server {
         epoch: i64,
         random: &mut Random,
     ) -> Option<(Vec<u8>, f64)> {
+        if let Some(answerer) = &self.answerer {
+            return Some((answerer.0.lock().ok()?(request, now)?, 0.0));
+        }
         let field = request.get(HEADER_LEN..HEADER_LEN + mono_root::LEN);
         let asked = self.mono_root && field == Some(&MonoRoot::ASKED.encode()[..]);
         let request = Packet::decode(request).ok()?;

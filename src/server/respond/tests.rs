@@ -1,4 +1,5 @@
 use super::*;
+use crate::proto::extension;
 use crate::proto::mac::Algorithm;
 use crate::proto::mac::Verdict as Signature;
 use crate::proto::packet::Mode;
@@ -6,6 +7,7 @@ use crate::proto::packet::Packet;
 use crate::server::access::Rule;
 use crate::server::counters::Totals;
 use crate::server::state::State;
+use crate::server::state::Uncorrected;
 use crate::time::NtpDuration;
 use proptest::prelude::*;
 
@@ -190,6 +192,139 @@ fn the_third_exchange_of_a_client_that_interleaves_tells_when_the_second_reply_l
     assert_eq!(third.transmit, at(2).plus(NtpDuration::from_seconds(0.003)));
     let basic = exchange(4, third.transmit.to_bits(), 9);
     assert_eq!(basic.origin.to_bits(), 104);
+}
+
+/// The field F323 in the reply to a request with these octets behind its header, and the lengths of
+/// request and reply.
+fn field_told(state: &State, behind: &[u8], version: u8) -> (Option<MonoRoot>, usize, usize) {
+    let mut bytes = request(version, Mode::Client).encode().to_vec();
+    bytes.extend(behind);
+    let mut reply = [0xaa; LONGEST];
+    let mut responder = responder(None, false);
+    let outcome = responder.answer(&state.header(0), &datagram(&bytes), &mut reply);
+    let Outcome::Reply { length, .. } = outcome else {
+        panic!("no reply to {bytes:?}");
+    };
+    let trailer = extension::split(&reply[HEADER_LEN..length]).unwrap();
+    let said = trailer.fields.iter().find_map(MonoRoot::decode);
+    assert_eq!(trailer.fields.len(), usize::from(said.is_some()));
+    (said, bytes.len(), length)
+}
+
+/// Its clock without corrections is half a second behind.
+fn corrected() -> State {
+    State {
+        root_delay: 3e-6,
+        root_dispersion: 2e-6,
+        uncorrected: Some(Uncorrected {
+            epoch: 77,
+            ahead: 0.5,
+            rate: 1e-4,
+        }),
+        ..state()
+    }
+}
+
+#[test]
+fn the_field_f323_is_answered_where_it_is_asked_for_in_a_reply_as_long_as_the_request() {
+    let (said, asked, told) = field_told(&corrected(), &MonoRoot::ASKED.encode(), 4);
+    let said = said.unwrap();
+    assert_eq!((asked, told), (76, 76));
+    assert_eq!(said.epoch, 77);
+    assert_eq!(said.receive.to_bits(), NOW - (1 << 31));
+    // Finer than the header can say.
+    assert!((said.root_delay.seconds() - 3e-6).abs() < 5e-9);
+    assert!((said.root_dispersion.seconds() - 2e-6).abs() < 5e-9);
+    assert_eq!(field_told(&corrected(), &[], 4), (None, 48, 48));
+}
+
+#[test]
+fn a_slew_moves_the_clock_and_not_the_uncorrected_one() {
+    let header = corrected().header(10_000_000_000);
+    let (epoch, ahead) = header.uncorrected.unwrap();
+    assert_eq!(epoch, 77);
+    assert!((ahead.seconds() - 0.501).abs() < 1e-9, "{ahead:?}");
+}
+
+#[test]
+fn without_an_uncorrected_clock_or_while_time_is_smoothed_its_timestamp_is_none() {
+    let smooth = State {
+        smoothing_ns: 1000,
+        ..corrected()
+    };
+    for state in [state(), smooth] {
+        let (said, asked, told) = field_told(&state, &MonoRoot::ASKED.encode(), 4);
+        let said = said.unwrap();
+        assert_eq!((asked, told), (76, 76));
+        assert_eq!((said.receive, said.epoch), (NtpTimestamp::ZERO, 0));
+        let delay = said.root_delay.seconds();
+        assert!((delay - state.root_delay).abs() < 5e-9, "{delay}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_the_field_f323_is_passed_over() {
+    let field = MonoRoot::ASKED.encode();
+    let mut other = field;
+    other[4] ^= 1;
+    let mut longer = field.to_vec();
+    longer[3] = 32;
+    longer.extend([0; 4]);
+    let mut kind = field;
+    kind[1] ^= 7;
+    for garbage in [&other[..], &longer, &kind] {
+        assert_eq!(field_told(&corrected(), garbage, 4).0, None, "{garbage:?}");
+        // The real one beside it is answered, once.
+        for parts in [[garbage, &field], [&field, garbage]] {
+            let (said, asked, told) = field_told(&corrected(), &parts.concat(), 4);
+            assert!(said.is_some() && told == 76 && told < asked, "{parts:?}");
+        }
+    }
+    let twice = [field, field].concat();
+    assert_eq!(field_told(&corrected(), &twice, 4).2, 76);
+}
+
+#[test]
+fn a_signed_request_with_the_field_gets_a_signed_reply_of_its_length() {
+    for id in [7, 8] {
+        let mut bytes = request(4, Mode::Client).encode().to_vec();
+        bytes.extend(MonoRoot::ASKED.encode());
+        keys().get(id).unwrap().sign(id, 4, &mut bytes);
+        let mut reply = [0; LONGEST];
+        let outcome =
+            responder(None, false).answer(&corrected().header(0), &datagram(&bytes), &mut reply);
+        let Outcome::Reply { length, .. } = outcome else {
+            panic!("no reply with key {id}");
+        };
+        assert_eq!(length, bytes.len());
+        assert_eq!(keys().check(&reply[..length]), Signature::Good(id));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_request_with_the_field_and_whatever_else_gets_no_longer_reply(
+        before in fields(),
+        behind in fields(),
+    ) {
+        let asked = [&before[..], &MonoRoot::ASKED.encode(), &behind].concat();
+        let (said, request, reply) = field_told(&corrected(), &asked, 4);
+        prop_assert!(said.is_some());
+        prop_assert_eq!(reply, 76);
+        prop_assert!(reply <= request);
+    }
+}
+
+/// Fields of any type and content, as they are on the wire.
+fn fields() -> impl Strategy<Value = Vec<u8>> {
+    let field =
+        (any::<u16>(), proptest::collection::vec(any::<u32>(), 6..12)).prop_map(|(kind, body)| {
+            let mut field = kind.to_be_bytes().to_vec();
+            field.extend((4 * body.len() as u16 + 4).to_be_bytes());
+            field.extend(body.iter().flat_map(|word| word.to_be_bytes()));
+            field
+        });
+    proptest::collection::vec(field, 0..4).prop_map(|fields| fields.concat())
 }
 
 proptest! {

@@ -346,13 +346,17 @@ impl Worker {
     }
 }
 
-/// The awaited reply that a datagram ends with: header and perhaps a MAC, at the very end of it.
+/// The awaited reply that a datagram ends with: header, perhaps the field F323, perhaps a MAC, at
+/// the very end of it.
 fn find<'a>(awaited: &VecDeque<Awaited>, datagram: &'a [u8]) -> Option<(usize, &'a [u8])> {
-    // Without a MAC, with one of MD5, SHA1, SHA256, SHA384, SHA512.
-    [48, 68, 72, 84, 100, 116].into_iter().find_map(|length| {
-        let reply = datagram.get(datagram.len().checked_sub(length)?..)?;
-        let key = reply.get(32..40)?;
-        let place = awaited.iter().position(|a| a.key.as_slice() == key)?;
-        Some((place, reply))
-    })
+    // Without a MAC, with one of MD5, SHA1, SHA256, SHA384, SHA512; with the field (28 octets) and
+    // without a MAC, with one of MD5, SHA1.
+    [48, 68, 72, 84, 100, 116, 76, 96]
+        .into_iter()
+        .find_map(|length| {
+            let reply = datagram.get(datagram.len().checked_sub(length)?..)?;
+            let key = reply.get(32..40)?;
+            let place = awaited.iter().position(|a| a.key.as_slice() == key)?;
+            Some((place, reply))
+        })
 }
