@@ -19,7 +19,10 @@ use crate::commands::sync;
 use crate::commands::timezone;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::report;
 use crate::report::Page;
+use crate::report::Report;
+use crate::report::sync_config::ConfigReport;
 use crate::sys;
 use clap::CommandFactory;
 use clap::FromArgMatches;
@@ -129,23 +132,30 @@ pub fn leaves() -> Vec<Leaf> {
     ]
 }
 
+/// Reports that a command prints besides its own: the name of their schema, and the schema.
+#[must_use]
+pub fn further_schemas() -> Vec<(&'static str, serde_json::Value)> {
+    vec![(ConfigReport::COMMAND, report::schema::<ConfigReport>())]
+}
+
 fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
     match &cli.applet {
         Applet::Sync(Deferred(args)) if args.daemon => {
             let options = args.daemon_options(context.output.verbose);
-            let done = match args.about_config() {
-                None => sync::daemon::refuse_rival(options.no_clock_control)
-                    .and_then(|()| daemon::run_daemon(&options)),
+            let json = context.output.json;
+            match args.about_config() {
+                None => match sync::daemon::refuse_rival(options.no_clock_control)
+                    .and_then(|()| daemon::run_daemon(&options))
+                {
+                    Ok(()) => ExitStatus::Done,
+                    Err(failure) => context.fail(&failure, "sync"),
+                },
                 Some(sync::AboutConfig::Check) => {
-                    daemon::check::check(&options).and_then(|text| context.show(&text))
+                    answer(daemon::check::check(&options, json), context)
                 }
                 Some(sync::AboutConfig::Print) => {
-                    daemon::check::print(&options).and_then(|text| context.show(&text))
+                    answer(daemon::check::print(&options, json), context)
                 }
-            };
-            match done {
-                Ok(()) => ExitStatus::Done,
-                Err(failure) => context.fail(&failure, "sync"),
             }
         }
         Applet::Sync(Deferred(args)) => execute(args, context),
@@ -177,15 +187,17 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
 }
 
 fn execute<C: Command>(command: &C, context: &mut Context) -> ExitStatus {
-    use crate::report::Report as _;
-    let result = command
-        .run(context)
-        .and_then(|report| context.emit(&report));
-    match result {
+    let found = command.run(context);
+    answer(found, context)
+}
+
+/// Prints what was found, or why nothing was.
+fn answer<R: Report>(found: Result<R, Failure>, context: &mut Context) -> ExitStatus {
+    match found.and_then(|report| context.emit(&report)) {
         // A closed pipe on output is no fault (DESIGN.md).
         Ok(_) if context.closed => ExitStatus::Done,
         Ok(status) => status,
-        Err(failure) => context.fail(&failure, C::Report::COMMAND),
+        Err(failure) => context.fail(&failure, R::COMMAND),
     }
 }
 

@@ -4,6 +4,7 @@
 use super::Command;
 use super::page::ManPage;
 use crate::cli::Cli;
+use crate::cli::further_schemas;
 use crate::cli::leaves;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
@@ -70,10 +71,16 @@ pub fn files() -> Result<Vec<(String, String)>, Failure> {
         clap_complete::generate(shell, &mut visible(), "clockbox", &mut out);
         all.push((format!("completions/{name}"), utf8(out)?));
     }
-    for leaf in leaves() {
-        let mut text = serde_json::to_string_pretty(&(leaf.schema)()).map_err(|e| bug(&e))?;
+    let own = leaves()
+        .into_iter()
+        .map(|leaf| (leaf.path.join("-"), (leaf.schema)()));
+    let further = further_schemas()
+        .into_iter()
+        .map(|(command, schema)| (command.replace(' ', "-"), schema));
+    for (name, schema) in own.chain(further) {
+        let mut text = serde_json::to_string_pretty(&schema).map_err(|e| bug(&e))?;
         text.push('\n');
-        all.push((format!("schemas/{}.json", leaf.path.join("-")), text));
+        all.push((format!("schemas/{name}.json"), text));
     }
     Ok(all)
 }

@@ -12,6 +12,7 @@ pub mod serve;
 pub mod sources;
 pub mod status;
 pub mod sync;
+pub mod sync_config;
 pub mod table;
 pub mod timezone;
 

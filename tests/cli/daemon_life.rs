@@ -52,6 +52,108 @@ fn every_error_of_a_configuration_is_shown_at_once_with_a_caret_under_the_octet(
 }
 
 #[test]
+fn a_configuration_is_json_too_with_findings_and_lines_in_their_places() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = file(dir.path(), "keys", "1 MD5 ASCII:x\n2 TIGER ASCII:y\n");
+    let more = file(dir.path(), "more", "makestep 0.5 -1\n");
+    let text = format!(
+        "makestep 1 3\ninclude {more}\nserver a.test iburst\n  allow 10.0.0.0/8\nkeyfile {keys}\n"
+    );
+    let conf = file(dir.path(), "c", &text);
+    for action in ["--check-config", "--print-config"] {
+        let json = run(&["sync", "--daemon", action, "--json", "-f", &conf]).json();
+        assert_eq!(json["command"], "sync config");
+        assert_eq!((&json["errors"], &json["warnings"]), (&0.into(), &2.into()));
+        assert_eq!(json["sources"], 1);
+        let lines = json["lines"].as_array().unwrap();
+        let words: Vec<&str> = lines.iter().map(|l| l["text"].as_str().unwrap()).collect();
+        assert_eq!(words[0], "makestep 1 3");
+        assert_eq!(words[1], "makestep 0.5 -1");
+        assert_eq!(lines[0]["effective"], false);
+        assert_eq!(lines[0]["remark"], format!("replaced by {more}:1"));
+        assert_eq!(
+            (&lines[1]["file"], &lines[1]["line"]),
+            (&more[..].into(), &1.into())
+        );
+        assert_eq!(lines[1]["effective"], true);
+        let allow = lines.iter().find(|l| l["directive"] == "allow").unwrap();
+        assert_eq!(
+            (&allow["effective"], &allow["line"]),
+            (&false.into(), &4.into())
+        );
+        let found = json["findings"].as_array().unwrap();
+        assert_eq!(found[0]["severity"], "warning");
+        assert_eq!(
+            (&found[0]["file"], &found[0]["line"]),
+            (&conf[..].into(), &4.into())
+        );
+        assert_eq!(
+            (&found[0]["column"], &found[0]["words"]),
+            (&3.into(), &"allow".into())
+        );
+        assert_eq!(
+            (&found[1]["file"], &found[1]["line"]),
+            (&keys[..].into(), &2.into())
+        );
+    }
+    // Secrets stay where they are.
+    let shown = run(&["sync", "--daemon", "--check-config", "--json", "-f", &conf]).stdout;
+    assert!(!shown.contains("ASCII:y"), "{shown}");
+    let people = run(&["sync", "--daemon", "--check-config", "-f", &conf]);
+    assert!(
+        people.stdout.contains("no errors, 2 warnings, 1 source\n"),
+        "{people:?}"
+    );
+}
+
+#[test]
+fn a_configuration_that_is_refused_is_json_with_all_its_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = file(
+        dir.path(),
+        "c",
+        "server 53.45.6.700\nallow 12.34.5.800/32\n",
+    );
+    let ran = run(&["sync", "--daemon", "--check-config", "--json", "-f", &conf]);
+    assert_eq!(ran.status, 65, "{ran:?}");
+    let json = ran.json();
+    assert_eq!(json["errors"], 2);
+    let at = |i: usize| {
+        let finding = &json["findings"][i];
+        (
+            finding["line"].clone(),
+            finding["column"].clone(),
+            finding["words"].clone(),
+        )
+    };
+    assert_eq!(at(0), (1.into(), 16.into(), "700".into()));
+    assert_eq!(at(1), (2.into(), 15.into(), "800".into()));
+    let nobody = file(dir.path(), "empty", "");
+    let ran = run(&[
+        "sync",
+        "--daemon",
+        "--check-config",
+        "--json",
+        "-f",
+        &nobody,
+    ]);
+    assert_eq!(ran.status, 78, "{ran:?}");
+    assert_eq!(ran.json()["findings"][0]["text"], "no server to follow");
+    let gone = run(&[
+        "sync",
+        "--daemon",
+        "--check-config",
+        "--json",
+        "-f",
+        "/nowhere/c",
+    ]);
+    assert_eq!(
+        (gone.status, gone.json()["error"]["kind"].clone()),
+        (66, "no_input".into())
+    );
+}
+
+#[test]
 fn what_is_not_followed_is_named_and_the_effective_configuration_reads_back() {
     let dir = tempfile::tempdir().unwrap();
     let more = file(dir.path(), "more", "makestep 0.5 -1\n");

@@ -130,7 +130,9 @@ fn chronyd_reads_the_finer_root_of_the_field_f323() {
     serve(
         &mut net,
         "server",
-        &format!("server 10.77.0.11 iburst minpoll 0 maxpoll 0\nbindaddress {SERVER}\nallow\n{keyfile}\n"),
+        &format!(
+            "server 10.77.0.11 iburst minpoll 0 maxpoll 0\nbindaddress {SERVER}\nallow\n{keyfile}\n"
+        ),
     );
     for (name, options) in [
         ("with", "extfield F323"),

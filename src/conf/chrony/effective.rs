@@ -7,31 +7,61 @@ use crate::conf::chrony::load::Loaded;
 use crate::conf::chrony::load::Statement;
 use crate::conf::chrony::value::Value;
 use crate::conf::chrony::write;
+use crate::conf::span::Origin;
 
 /// What the user is told of a poll interval that no line states (DESIGN.md, "Core engine").
 pub const MINPOLL_RULE: &str = "no minpoll: 4 while the round trip is under 5 ms, else 6";
 
-/// The text. `remark` gives what is to be said of a line besides its origin.
+/// One line of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The directive.
+    pub directive: &'static str,
+    /// The whole line, as it is understood.
+    pub text: String,
+    /// Where it stands.
+    pub origin: Origin,
+    /// False where another line says what counts.
+    pub counts: bool,
+    /// What else is to be said of it.
+    pub remark: Option<String>,
+}
+
+/// Its lines, in the order of reading. `remark` gives what is to be said of one besides its origin.
+pub fn lines(
+    loaded: &Loaded,
+    remark: impl Fn(&Statement) -> Option<String>,
+) -> impl Iterator<Item = Line> {
+    let statements = loaded.statements.iter().enumerate();
+    statements.map(move |(at, statement)| {
+        let later = loaded.statements.get(at + 1..).unwrap_or_default();
+        let elsewhere = match statement.name {
+            "include" | "confdir" => Some("read above".to_owned()),
+            "sourcedir" => Some("read at the end".to_owned()),
+            _ => later
+                .iter()
+                .rev()
+                .find(|s| replaces(s, statement))
+                .map(|last| format!("replaced by {}", loaded.map.origin(last.span))),
+        };
+        Line {
+            directive: statement.name,
+            text: write::line(statement.name, &statement.value),
+            origin: loaded.map.origin(statement.span),
+            counts: elsewhere.is_none(),
+            remark: elsewhere.or_else(|| remark(statement)),
+        }
+    })
+}
+
+/// The text: each line under its origin.
 #[must_use]
 pub fn text(loaded: &Loaded, remark: impl Fn(&Statement) -> Option<String>) -> String {
     let mut out = String::new();
-    for (at, statement) in loaded.statements.iter().enumerate() {
-        let origin = loaded.map.origin(statement.span);
-        let line = write::line(statement.name, &statement.value);
-        let later = loaded.statements.get(at + 1..).unwrap_or_default();
-        let (line, remark) = match statement.name {
-            "include" | "confdir" => (format!("# {line}"), Some("read above".to_owned())),
-            "sourcedir" => (format!("# {line}"), Some("read at the end".to_owned())),
-            _ => match later.iter().rev().find(|s| replaces(s, statement)) {
-                Some(last) => {
-                    let by = loaded.map.origin(last.span);
-                    (format!("# {line}"), Some(format!("replaced by {by}")))
-                }
-                None => (line, remark(statement)),
-            },
-        };
-        let remark = remark.map_or_else(String::new, |r| format!(": {r}"));
-        out.push_str(&format!("# {origin}{remark}\n{line}\n"));
+    for line in lines(loaded, remark) {
+        let remark = line.remark.map_or_else(String::new, |r| format!(": {r}"));
+        let mark = if line.counts { "" } else { "# " };
+        out.push_str(&format!("# {}{remark}\n{mark}{}\n", line.origin, line.text));
     }
     out
 }

@@ -2,9 +2,9 @@
 
 use crate::conf::chrony::Settings;
 use crate::conf::diagnostic::Diagnostic;
-use crate::conf::diagnostic::render_all;
 use crate::conf::key_store;
 use crate::conf::keys;
+use crate::conf::span::SourceMap;
 use crate::proto::mac::Keys;
 use crate::sys;
 use crate::sys::error::Error;
@@ -13,37 +13,64 @@ use std::path::Path;
 /// The longest key file that is read, in octets.
 const LONGEST: u64 = 1 << 20;
 
-/// Reads a chrony.keys. Gives the keys, and warnings as text: lines that are none, algorithms that
-/// are not supported.
+/// What is wrong with a key file: lines that are no keys, algorithms that are not supported.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// Why it cannot be read, if so.
+    pub unreadable: Option<String>,
+    /// What is wrong in it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Its text, secrets masked.
+    pub map: SourceMap,
+}
+
+impl About {
+    /// A line of a log for each.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let unreadable = self.unreadable.iter().map(|why| format!("warning: {why}"));
+        unreadable.chain(self.diagnostics.iter().map(|d| d.line(&self.map)))
+    }
+}
+
+/// Reads a chrony.keys. Gives the keys, and what is wrong with it.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn load(path: &Path) -> Result<(Keys, String), Error> {
+pub fn load(path: &Path) -> Result<(Keys, About), Error> {
     let bytes = sys::files::read(path, LONGEST)?;
-    let shown = path.display().to_string();
-    let file = keys::chrony(&shown, &bytes);
+    let mut file = keys::chrony(&path.display().to_string(), &bytes);
     let (known, unknown) = key_store::store(&file);
-    let mut warnings = render_all(&file.diagnostics, &file.map);
     for (id, algorithm) in unknown {
-        warnings.push_str(&format!(
-            "{shown}: warning: key {id} is not used: {} is not supported; \
-             MD5, SHA1, SHA256, SHA384, SHA512, AES128 and AES256 are\n",
+        let span = file.find(id).map(|key| key.span).unwrap_or_default();
+        let text = format!(
+            "key {id} is not used: {} is not supported",
             algorithm.word()
-        ));
+        );
+        let help = "MD5, SHA1, SHA256, SHA384, SHA512, AES128 and AES256 are supported";
+        let warning = Diagnostic::warning(span, text).with_help(help);
+        file.diagnostics.push(warning);
     }
-    Ok((known, warnings))
+    let about = About {
+        unreadable: None,
+        diagnostics: file.diagnostics,
+        map: file.map,
+    };
+    Ok((known, about))
 }
 
 /// The keys of the file that the configuration names; none when there is none, or it cannot be
 /// read: then the warning says why.
 #[must_use]
-pub fn of_file(settings: &Settings) -> (Keys, String) {
+pub fn of_file(settings: &Settings) -> (Keys, About) {
     let Some(file) = &settings.key_file else {
-        return (Keys::new(), String::new());
+        return (Keys::new(), About::default());
     };
     load(Path::new(file)).unwrap_or_else(|error| {
-        let warning = format!("warning: no keys: {error}\n");
-        (Keys::new(), warning)
+        let about = About {
+            unreadable: Some(format!("no keys: {error}")),
+            ..About::default()
+        };
+        (Keys::new(), about)
     })
 }
 

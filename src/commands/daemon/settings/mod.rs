@@ -132,12 +132,18 @@ pub fn load(options: &Options) -> Result<Loading, Failure> {
         sys::log::say(Level::Warning, &diagnostic.line(&written.loaded.map));
     }
     for line in about_keys.lines() {
-        sys::log::say(Level::Warning, line);
+        sys::log::say(Level::Warning, &line);
     }
     Ok(loading)
 }
 
 impl Written {
+    /// The exit status if it has errors.
+    #[must_use]
+    pub const fn broken(&self) -> ExitStatus {
+        self.broken
+    }
+
     /// # Errors
     /// All that is wrong with it, with carets.
     pub fn refuse_errors(&self) -> Result<(), Failure> {
@@ -150,7 +156,7 @@ impl Written {
     }
 
     /// What it amounts to, and what else is to be warned of.
-    pub fn loading(&self) -> (Loading, Vec<Diagnostic>, String) {
+    pub fn loading(&self) -> (Loading, Vec<Diagnostic>, keys::About) {
         let settings = Settings::new(&self.loaded);
         let (keys, about_keys) = keys::of_file(&settings);
         let mut more = keys::missing(&settings, &keys);
