@@ -191,11 +191,14 @@ impl Engine {
     }
 
     /// Makes the clock run faster by so many ppm, until the next measurement says otherwise. False
-    /// when the clock is not this engine's, or no kernel can do that.
+    /// when no kernel can do that. A clock that is not this engine's stays as it is, as with chronyd.
     pub fn speed_up(&mut self, now: Reading, ppm: f64) -> bool {
         let frequency = self.discipline.frequency + ppm * 1e-6;
-        if !self.config.clock_control || !ppm.is_finite() || frequency.abs() > FASTEST {
+        if !ppm.is_finite() || frequency.abs() > FASTEST {
             return false;
+        }
+        if !self.config.clock_control {
+            return true;
         }
         self.discipline.frequency = within(frequency, &self.config);
         let command = self.discipline.resume();
@@ -204,10 +207,13 @@ impl Engine {
     }
 
     /// Moves the clock by so many seconds, slowly, until the next measurement says otherwise. False
-    /// when the clock is not this engine's, or it is too far.
+    /// when it is too far. A clock that is not this engine's stays as it is, as with chronyd.
     pub fn slew_by(&mut self, now: Reading, seconds: f64) -> bool {
-        if !self.config.clock_control || !seconds.is_finite() || seconds.abs() > FARTHEST {
+        if !seconds.is_finite() || seconds.abs() > FARTHEST {
             return false;
+        }
+        if !self.config.clock_control {
+            return true;
         }
         let command = self.discipline.slew(now.raw, seconds, &self.config);
         self.command(now, command);

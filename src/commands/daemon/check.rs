@@ -51,10 +51,11 @@ pub fn check(options: &Options, json: bool) -> Result<ConfigReport, Failure> {
         plural(report.warnings, "warning")
     );
     let mut text = render_all(&all, &written.loaded.map);
-    if let Some(why) = &about_keys.unreadable {
-        text.push_str(&format!("warning: {why}\n"));
+    let of_keys = render_all(&about_keys.diagnostics, &about_keys.map);
+    if !text.is_empty() && !of_keys.is_empty() {
+        text.push('\n');
     }
-    text.push_str(&render_all(&about_keys.diagnostics, &about_keys.map));
+    text.push_str(&of_keys);
     if !text.is_empty() {
         text.push('\n');
     }
@@ -123,13 +124,6 @@ fn report(
         list.iter().map(|d| located(d, map)).collect()
     };
     findings.extend(of(all, &written.loaded.map));
-    findings.extend(about_keys.unreadable.iter().map(|why| Located {
-        finding: Finding::warning(why.clone()),
-        file: None,
-        line: None,
-        column: None,
-        words: None,
-    }));
     findings.extend(of(&about_keys.diagnostics, &about_keys.map));
     let count = |severity| {
         use crate::report::finding::Severity as Of;

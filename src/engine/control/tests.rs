@@ -220,7 +220,19 @@ fn the_clock_is_moved_by_hand_in_the_direction_of_the_command() {
         Status::Failed
     );
     engine.config.clock_control = false;
-    assert_eq!(change(&mut engine, Change::OffsetBy(0.5)), Status::Failed);
+    let _ = engine.discipline.release();
+    while engine.action().is_some() {}
+    let (frequency, moves) = (
+        engine.discipline.frequency,
+        [Change::OffsetBy(0.5), Change::FrequencyBy(5.0)],
+    );
+    // As chronyd -x: done, and nothing is.
+    for c in moves {
+        assert_eq!(change(&mut engine, c), Status::Success);
+    }
+    assert_eq!(engine.discipline.frequency, frequency);
+    assert_eq!((engine.discipline.slewing(), engine.action()), (None, None));
+    assert_eq!(change(&mut engine, Change::OffsetBy(1e30)), Status::Failed);
 }
 
 proptest! {

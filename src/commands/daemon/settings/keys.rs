@@ -2,6 +2,7 @@
 
 use crate::conf::chrony::Settings;
 use crate::conf::diagnostic::Diagnostic;
+use crate::conf::diagnostic::Severity;
 use crate::conf::key_store;
 use crate::conf::keys;
 use crate::conf::span::SourceMap;
@@ -16,8 +17,6 @@ const LONGEST: u64 = 1 << 20;
 /// What is wrong with a key file: lines that are no keys, algorithms that are not supported.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// Why it cannot be read, if so.
-    pub unreadable: Option<String>,
     /// What is wrong in it.
     pub diagnostics: Vec<Diagnostic>,
     /// Its text, secrets masked.
@@ -27,8 +26,7 @@ pub struct About {
 impl About {
     /// A line of a log for each.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        let unreadable = self.unreadable.iter().map(|why| format!("warning: {why}"));
-        unreadable.chain(self.diagnostics.iter().map(|d| d.line(&self.map)))
+        self.diagnostics.iter().map(|d| d.line(&self.map))
     }
 }
 
@@ -50,8 +48,11 @@ pub fn load(path: &Path) -> Result<(Keys, About), Error> {
         let warning = Diagnostic::warning(span, text).with_help(help);
         file.diagnostics.push(warning);
     }
+    // Whoever has the other keys starts all the same.
+    for diagnostic in &mut file.diagnostics {
+        diagnostic.severity = diagnostic.severity.min(Severity::Warning);
+    }
     let about = About {
-        unreadable: None,
         diagnostics: file.diagnostics,
         map: file.map,
     };
@@ -59,19 +60,16 @@ pub fn load(path: &Path) -> Result<(Keys, About), Error> {
 }
 
 /// The keys of the file that the configuration names; none when there is none, or it cannot be
-/// read: then the warning says why.
+/// read.
 #[must_use]
-pub fn of_file(settings: &Settings) -> (Keys, About) {
+pub fn of_file(settings: &Settings) -> (Keys, Result<About, Error>) {
     let Some(file) = &settings.key_file else {
-        return (Keys::new(), About::default());
+        return (Keys::new(), Ok(About::default()));
     };
-    load(Path::new(file)).unwrap_or_else(|error| {
-        let about = About {
-            unreadable: Some(format!("no keys: {error}")),
-            ..About::default()
-        };
-        (Keys::new(), about)
-    })
+    match load(Path::new(file)) {
+        Ok((keys, about)) => (keys, Ok(about)),
+        Err(error) => (Keys::new(), Err(error)),
+    }
 }
 
 /// A warning for each source whose key is missing: it is not asked, for its time would be unproved.

@@ -160,6 +160,13 @@ impl Written {
         let settings = Settings::new(&self.loaded);
         let (keys, about_keys) = keys::of_file(&settings);
         let mut more = keys::missing(&settings, &keys);
+        let about_keys = about_keys.unwrap_or_else(|error| {
+            let mut lines = self.loaded.statements.iter().rev();
+            let line = lines.find(|s| s.name == "keyfile");
+            let span = line.map(|line| line.span).unwrap_or_default();
+            more.push(Diagnostic::warning(span, format!("no keys: {error}")));
+            keys::About::default()
+        });
         let (clocks, about_clocks) = refclocks::of_file(&settings, Path::new("/"));
         more.extend(about_clocks);
         let mut engine = discipline::of_file(&settings);
