@@ -149,7 +149,7 @@ complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_s
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from help" -f -a "list" -d 'List time zones and the time there'
 complete -c clockbox -n "__fish_clockbox_using_subcommand timezone; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l timeout -d 'Seconds to wait for each answer' -r
-complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l client -d 'The client that should get in, for the firewall\'s verdict and the rules to add' -r
+complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l client -d 'The client that should get in: what the firewall and chronyd\'s rules say of it' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s w -l warning -d 'Offset of a server that is a warning' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -s c -l critical -d 'Offset of a server that is critical' -r
 complete -c clockbox -n "__fish_clockbox_using_subcommand check-port" -l color -d 'Colour: always, never, or auto: on a terminal unless NO_COLOR is set' -r -f -a "auto\t''

@@ -1,5 +1,6 @@
 //! Whether what holds UDP 123 on this machine, or that nobody does, is as it should be.
 
+use super::clients;
 use super::local::Facts;
 use super::local::ntp;
 use super::nobody;
@@ -86,7 +87,8 @@ fn held(
             );
             let seen = perhaps(facts);
             let text = format!("UDP 123 is held by {name}{seen}.");
-            about_answers(facts, name, findings);
+            about_answers(facts, name, daemon, findings);
+            clients::of_holder(facts, name, holder, daemon, findings);
             let state = if answers {
                 ServerState::Held
             } else {
@@ -104,7 +106,8 @@ fn held(
         );
         return (ServerState::Conflict, text);
     }
-    about_answers(facts, name, findings);
+    about_answers(facts, name, daemon, findings);
+    clients::of_holder(facts, name, holder, daemon, findings);
     (ServerState::Held, format!("UDP 123 is held by {name}."))
 }
 
@@ -221,7 +224,7 @@ fn fight(name: &str, holder: &Listener, rival: &Daemon) -> Finding {
     .next(stop)
 }
 
-fn about_answers(facts: &Facts, name: &str, findings: &mut Vec<Finding>) {
+fn about_answers(facts: &Facts, name: &str, daemon: Option<Kind>, findings: &mut Vec<Finding>) {
     let answers = &facts.own_answers;
     let unsynchronised = answers
         .iter()
@@ -260,18 +263,24 @@ fn about_answers(facts: &Facts, name: &str, findings: &mut Vec<Finding>) {
     } else {
         ""
     };
-    findings.push(Finding::info(if silent.len() == answers.len() {
-        format!(
-            "{name} does not answer this machine itself at {}: its access rules leave it out \
-             (chronyd's `allow`, ntpd's `restrict`){or}, which says nothing of other clients",
-            addresses(&silent)
-        )
-    } else {
-        format!(
+    if silent.len() < answers.len() {
+        findings.push(Finding::info(format!(
             "{name} answers at some own addresses and not at {}: by its access rules{or}",
             addresses(&silent)
-        )
-    }));
+        )));
+        return;
+    }
+    let (why, next) = clients::silent_to_itself(facts, daemon);
+    let text = format!(
+        "{name} does not answer this machine itself at {}: {why}{or}",
+        addresses(&silent)
+    );
+    let finding = match daemon {
+        // Whoever serves lets the machine itself in, as a rule.
+        Some(Kind::Ntpd | Kind::Ntpsec) => Finding::warning(text),
+        _ => Finding::info(text),
+    };
+    findings.push(Finding { next, ..finding });
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! This machine: its facts are gathered here; `judge` says whether they are as they should be,
 //! `passing` what the packet filter does with NTP.
 
+use super::clients;
+use super::clients::Decision;
 use super::exchange::Plan;
 use super::filters;
 use super::holders;
@@ -47,6 +49,8 @@ pub(super) struct Facts {
     pub(super) place: Place,
     pub(super) client: Option<IpAddr>,
     pub(super) chrony: Option<ChronyFile>,
+    /// The configuration of the ntpd that runs here.
+    pub(super) ntp_conf: Option<String>,
 }
 
 /// What chronyd's configuration says of serving.
@@ -55,6 +59,8 @@ pub(super) struct ChronyFile {
     pub(super) readable: bool,
     pub(super) allows: bool,
     pub(super) port: u16,
+    /// What it says of the client that was named.
+    pub(super) decision: Option<Decision>,
 }
 
 /// Looks at this machine.
@@ -85,7 +91,8 @@ pub fn look(
         kinds: pids
             .filter_map(|pid| Some((pid, sys::daemons::of_process(pid)?.kind)))
             .collect(),
-        chrony: chrony_file(&daemons, &processes),
+        chrony: chrony_file(&daemons, &processes, client),
+        ntp_conf: named_file(&daemons, &processes, &["ntpd", "ntpsec"], "-c", &NTP_CONF),
         listeners,
         daemons,
         own_answers,
@@ -205,28 +212,46 @@ pub(super) fn ntp(listeners: &[Listener]) -> impl Iterator<Item = &Listener> {
 }
 
 /// The configuration that the running chronyd reads, and what it says of serving.
-fn chrony_file(daemons: &[Daemon], processes: &[Process]) -> Option<ChronyFile> {
-    let daemon = daemons
-        .iter()
-        .find(|d| d.name == "chronyd" && d.in_this_namespace != Some(false))?;
-    let process = processes.iter().find(|p| p.pid == daemon.pid);
-    let named = process.and_then(|p| {
-        let at = p.arguments.iter().position(|a| a == "-f")?;
-        p.arguments.get(at + 1).cloned()
-    });
-    let usual = ["/etc/chrony/chrony.conf", "/etc/chrony.conf"];
-    let usual = usual
-        .iter()
-        .find(|path| sys::files::exists(Path::new(path)));
-    let path = named.or_else(|| usual.map(|path| (*path).to_owned()))?;
+fn chrony_file(
+    daemons: &[Daemon],
+    processes: &[Process],
+    client: Option<IpAddr>,
+) -> Option<ChronyFile> {
+    let path = named_file(daemons, processes, &["chronyd"], "-f", &CHRONY_CONF)?;
     let loaded = chrony::load(&path, &HostFiles::new(Path::new("/")));
     let settings = Settings::new(&loaded);
     Some(ChronyFile {
         readable: loaded.unreadable.is_none(),
         allows: settings.access.iter().any(|rule| rule.allow),
         port: settings.port,
+        decision: client.map(|client| clients::decision(&loaded, &settings, client)),
         path,
     })
+}
+
+/// Where the daemons' configurations are, unless they are told another place.
+const CHRONY_CONF: [&str; 2] = ["/etc/chrony/chrony.conf", "/etc/chrony.conf"];
+const NTP_CONF: [&str; 2] = ["/etc/ntpsec/ntp.conf", "/etc/ntp.conf"];
+
+/// The configuration of the daemon of such a name that runs here: the one that its option names, or
+/// the first of the usual ones that is there.
+fn named_file(
+    daemons: &[Daemon],
+    processes: &[Process],
+    names: &[&str],
+    option: &str,
+    usual: &[&str],
+) -> Option<String> {
+    let daemon = daemons
+        .iter()
+        .find(|d| names.contains(&d.name.as_str()) && d.in_this_namespace != Some(false))?;
+    let process = processes.iter().find(|p| p.pid == daemon.pid);
+    let named = process.and_then(|p| {
+        let at = p.arguments.iter().position(|a| a == option)?;
+        p.arguments.get(at + 1).cloned()
+    });
+    let there = |path: &&&str| sys::files::exists(Path::new(path));
+    named.or_else(|| usual.iter().find(there).map(|path| (*path).to_owned()))
 }
 
 fn about_place(facts: &Facts, findings: &mut Vec<Finding>) {

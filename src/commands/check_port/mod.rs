@@ -1,6 +1,7 @@
 //! `clockbox check-port`: who holds UDP 123 here and may packets pass ([`local`]); or a real
 //! exchange with every address of the hosts that are named ([`remote`], [`exchange`]).
 
+mod clients;
 pub mod exchange;
 pub mod filters;
 pub mod holders;
@@ -67,7 +68,7 @@ pub struct Args {
     /// Ask IPv6 addresses only
     #[arg(short = '6', long, help_heading = "Asking hosts", requires = "hosts")]
     ipv6: bool,
-    /// The client that should get in, for the firewall's verdict and the rules to add
+    /// The client that should get in: what the firewall and chronyd's rules say of it
     #[arg(long, value_name = "ADDRESS", value_parser = client, help_heading = "Looking here", conflicts_with = "hosts")]
     client: Option<IpAddr>,
     /// One line and the exit status for Nagios, Icinga, Zabbix...: 0 ok, 1 warning, 2 critical, 3 unknown

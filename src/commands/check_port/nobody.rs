@@ -1,5 +1,6 @@
 //! Whether it is as it should be that nobody holds UDP 123 on this machine.
 
+use super::clients;
 use super::judge::unsure;
 use super::local::Facts;
 use crate::report::check_port::Daemon;
@@ -30,18 +31,26 @@ pub(super) fn nobody(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState
     if let Some(chronyd) = here.iter().find(|d| d.name == "chronyd") {
         return nobody_chronyd(facts, chronyd, findings);
     }
-    let serve = |what: &str| {
-        Finding::info(format!(
+    let serve = |what: &str| match facts.client {
+        Some(client) => Finding::error(format!("{client} gets no answer: to serve time, {what}")),
+        None => Finding::info(format!(
             "if this machine is to serve time to others: {what}"
-        ))
+        )),
     };
-    let fine = |name: &str| {
-        (
+    let fine = |name: &str| match facts.client {
+        Some(client) => (
+            ServerState::NobodyWrong,
+            format!(
+                "Nobody holds UDP 123, so {client} gets no answer: {name} asks from other ports and \
+                 serves nobody."
+            ),
+        ),
+        None => (
             ServerState::NobodyFine,
             format!(
                 "Nobody holds UDP 123, and that is fine: {name} asks from other ports and serves nobody."
             ),
-        )
+        ),
     };
     for daemon in &here {
         match daemon.name.as_str() {
@@ -64,7 +73,19 @@ pub(super) fn nobody(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState
                 findings.push(serve("add `listen on *` to its ntpd.conf"));
                 return fine("OpenNTPD without `listen on`");
             }
-            name @ ("clockbox" | "busybox-ntpd" | "phc2sys") => return fine(name),
+            "clockbox" => {
+                findings.push(serve("run clockbox serve in place of sync --daemon").next(
+                    "systemctl disable --now clockbox; systemctl enable --now clockbox-serve",
+                ));
+                return fine("clockbox sync --daemon");
+            }
+            name @ ("busybox-ntpd" | "phc2sys") => {
+                findings.push(
+                    serve("run a daemon that serves, such as clockbox serve")
+                        .next("systemctl enable --now clockbox-serve"),
+                );
+                return fine(name);
+            }
             "ptp4l" | "ts2phc" | "timemaster" => {}
             _ => {
                 let unit = daemon.unit.clone().unwrap_or_else(|| "ntpd".to_owned());
@@ -96,6 +117,18 @@ fn nobody_runs(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState, Stri
             daemon.name, daemon.pid
         )));
     }
+    if let Some(client) = facts.client {
+        findings.push(
+            Finding::error(format!(
+                "{client} gets no answer: nothing that serves time runs here"
+            ))
+            .next(format!("clockbox serve --allow {client}")),
+        );
+        return (
+            ServerState::NobodyWrong,
+            format!("Nobody holds UDP 123, so {client} gets no answer."),
+        );
+    }
     let inside = facts.place.container.is_some() || facts.place.own_network_namespace == Some(true);
     if inside {
         return (
@@ -119,9 +152,6 @@ fn nobody_chronyd(
     findings: &mut Vec<Finding>,
 ) -> (ServerState, String) {
     let unit = daemon.unit.clone().unwrap_or_else(|| "chronyd".to_owned());
-    let client = facts
-        .client
-        .map_or_else(|| "192.0.2.0/24".to_owned(), |c| c.to_string());
     if let Some(file) = facts.chrony.as_ref().filter(|f| f.readable && f.allows) {
         let (why, next) = if file.port == 0 {
             (
@@ -163,16 +193,31 @@ fn nobody_chronyd(
             "{path} cannot be read: whether it has `allow` is not known"
         )));
     }
+    let Some(client) = facts.client else {
+        findings.push(
+            Finding::info(format!(
+                "if this machine is to serve time to others, add `allow 192.0.2.0/24` to {path}, with \
+                 their network, and restart chronyd"
+            ))
+            .next(format!("systemctl restart {unit}")),
+        );
+        return (
+            ServerState::NobodyFine,
+            "Nobody holds UDP 123, and that is fine unless this machine is to serve time: chronyd opens \
+             it only for `allow`, and asks its own servers from other ports."
+                .to_owned(),
+        );
+    };
     findings.push(
-        Finding::info(format!(
-            "if this machine is to serve time to others, add `allow {client}` to {path} and restart chronyd"
+        Finding::error(format!(
+            "{client} gets no answer: chronyd serves nobody without `allow`"
         ))
-        .next(format!("systemctl restart {unit}")),
+        .next(clients::let_in(path, client, Some(&unit))),
     );
     (
-        ServerState::NobodyFine,
-        "Nobody holds UDP 123, and that is fine: chronyd opens it only for `allow`, and asks its own \
-         servers from other ports."
-            .to_owned(),
+        ServerState::NobodyWrong,
+        format!(
+            "Nobody holds UDP 123, so {client} gets no answer: chronyd opens it only for `allow`."
+        ),
     )
 }

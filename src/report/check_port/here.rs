@@ -60,7 +60,8 @@ pub enum ServerState {
     Foreign,
     /// Nobody holds it, and the daemon that runs needs no port.
     NobodyFine,
-    /// Nobody holds it, though the configuration of the daemon says that it serves.
+    /// Nobody holds it, though the configuration of the daemon says that it serves, or a client was
+    /// named that should get in.
     NobodyWrong,
     /// Nobody holds it, and no time daemon runs that could be seen.
     NobodyRuns,

@@ -63,6 +63,19 @@ impl Lab {
         Self::with(Sight::Shared(guard))
     }
 
+    /// The namespaces with a chronyd in the server's that has these lines; nothing (said aloud) where
+    /// either is not to be had.
+    pub(super) fn with_chronyd(lines: &str) -> Option<Self> {
+        let mut lab = Self::new()?;
+        lab.chronyd(lines).then_some(lab)
+    }
+
+    /// The same with NTPsec's ntpd.
+    pub(super) fn with_ntpd(lines: &str) -> Option<Self> {
+        let mut lab = Self::new()?;
+        lab.ntpd(lines).then_some(lab)
+    }
+
     /// The same while no other lab is there: for [`Self::pretender`].
     pub(super) fn alone() -> Option<Self> {
         let guard = PROCESSES.write().unwrap_or_else(PoisonError::into_inner);
@@ -286,6 +299,14 @@ impl Lab {
         .unwrap();
         let conf = conf.display().to_string();
         self.daemon("chronyd", &["-x", "-d", "-u", "root", "-f", &conf], ":123 ")
+    }
+
+    /// NTPsec's ntpd with these lines.
+    pub(super) fn ntpd(&mut self, lines: &str) -> bool {
+        let conf = self.dir.path().join("ntp.conf");
+        std::fs::write(&conf, lines).unwrap();
+        let conf = conf.display().to_string();
+        self.daemon("ntpd", &["-n", "-c", &conf], &format!("{SERVER}:123"))
     }
 
     /// Somebody who waits for connections in the server's namespace, and takes none.

@@ -3,5 +3,6 @@
 
 mod here;
 mod lab;
+mod serving;
 mod there;
 mod usage;

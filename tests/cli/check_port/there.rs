@@ -34,10 +34,9 @@ fn findings(value: &Value) -> String {
 
 #[test]
 fn a_real_chronyd_is_open_at_both_families() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     // The first packet on a new wire waits for the neighbour's address.
     lab.json(&[SERVER6]);
     let ran = lab.ask(&["check-port", "--json", SERVER, SERVER6]);
@@ -129,10 +128,9 @@ fn nagios_judges_the_offset_and_several_hosts_by_the_worst() {
 
 #[test]
 fn a_chronyd_without_a_source_is_unsynchronised() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("allow") {
+    let Some(lab) = Lab::with_chronyd("allow") else {
         return;
-    }
+    };
     let ran = lab.ask(&["check-port", "--json", SERVER]);
     assert_eq!((ran.status, verdict(&ran.json())), (1, "unsynchronised"));
     assert_eq!(lab.ask(&["check-port", "--nagios", SERVER]).status, 1);
@@ -140,13 +138,9 @@ fn a_chronyd_without_a_source_is_unsynchronised() {
 
 #[test]
 fn a_real_ntpd_without_a_source_says_init_and_answers_mode_6() {
-    let Some(mut lab) = Lab::new() else { return };
-    let conf = lab.dir.path().join("ntp.conf");
-    std::fs::write(&conf, "restrict 10.77.1.0 mask 255.255.255.0\n").unwrap();
-    let conf = conf.display().to_string();
-    if !lab.daemon("ntpd", &["-n", "-c", &conf], &format!("{SERVER}:123")) {
+    let Some(lab) = Lab::with_ntpd("restrict 10.77.1.0 mask 255.255.255.0\n") else {
         return;
-    }
+    };
     let json = lab.json(&["--full", SERVER]);
     assert_eq!(verdict(&json), "unsynchronised");
     assert!(findings(&json).contains("INIT"), "{json}");
@@ -176,10 +170,9 @@ fn nobody_there_is_closed() {
 #[test]
 #[allow(clippy::too_many_lines, reason = "a table of the rejections")]
 fn each_icmp_rejection_is_told_apart_with_its_sender() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     for (address, rule, expected, words) in [
         (
             SERVER,
@@ -279,10 +272,9 @@ fn each_icmp_rejection_is_told_apart_with_its_sender() {
 
 #[test]
 fn dropped_and_denied_are_silent_and_never_closed() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow 127.0.0.1") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow 127.0.0.1") else {
         return;
-    }
+    };
     let denied = lab.ask(&["check-port", "--json", SERVER]);
     assert_eq!((denied.status, verdict(&denied.json())), (2, "silent"));
     lab.filter("udp dport 123 drop");
@@ -303,10 +295,9 @@ fn dropped_and_denied_are_silent_and_never_closed() {
 
 #[test]
 fn every_address_of_a_name_is_tried_apart() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     lab.hosts(&format!("{SERVER} both.lab\n{SERVER6} both.lab\n"));
     lab.filter("meta nfproto ipv6 udp dport 123 drop");
     let ran = lab.ask(&["check-port", "--json", "both.lab"]);
@@ -344,10 +335,9 @@ fn every_address_of_a_name_is_tried_apart() {
 
 #[test]
 fn one_lost_packet_is_not_silence() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     // Drops the first packet of the day.
     lab.filter("udp dport 123 ct state new limit rate 1/day burst 1 packets drop");
     let json = lab.json(&[SERVER]);
@@ -357,10 +347,9 @@ fn one_lost_packet_is_not_silence() {
 
 #[test]
 fn a_filter_for_the_source_port_is_found() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     lab.filter("udp dport 123 udp sport != 123 drop");
     let json = lab.json(&[SERVER]);
     assert_eq!(verdict(&json), "silent");
@@ -374,10 +363,9 @@ fn a_filter_for_the_source_port_is_found() {
 
 #[test]
 fn all_tests_of_a_good_server_and_what_filters_do_to_them() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     let json = lab.json(&["--full", SERVER]);
     for name in ["source_port123", "ntpv3", "nts_size"] {
         assert_eq!(test(&json, name), "answered", "{json}");
@@ -400,10 +388,9 @@ fn all_tests_of_a_good_server_and_what_filters_do_to_them() {
 
 #[test]
 fn a_rate_limit_is_not_taken_for_a_filter() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     lab.filter("udp dport 123 limit rate over 1/minute burst 1 packets drop");
     let json = lab.json(&["--full", SERVER]);
     assert_eq!(verdict(&json), "open");
@@ -439,17 +426,11 @@ fn kisses_are_told_in_words_and_obeyed() {
 
 #[test]
 fn a_real_ntpd_that_limits_sends_a_rate_kiss() {
-    let Some(mut lab) = Lab::new() else { return };
-    let conf = lab.dir.path().join("ntp.conf");
-    std::fs::write(
-        &conf,
+    let Some(lab) = Lab::with_ntpd(
         "restrict default limited kod nomodify noquery\ndiscard average 13 minimum 16\n",
-    )
-    .unwrap();
-    let conf = conf.display().to_string();
-    if !lab.daemon("ntpd", &["-n", "-c", &conf], &format!("{SERVER}:123")) {
+    ) else {
         return;
-    }
+    };
     // It bears some before it objects.
     lab.burst(22);
     let json = lab.json(&[SERVER]);
@@ -524,10 +505,9 @@ fn the_own_firewall_and_missing_routes_are_not_blamed_on_the_host() {
 
 #[test]
 fn both_back_ends_of_iptables_give_the_same_verdicts() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     for tool in ["iptables-nft", "iptables-legacy"] {
         lab.at_server(&[
             tool,
@@ -647,10 +627,9 @@ fn nts_key_establishment_is_checked_with_its_certificate() {
 
 #[test]
 fn answers_that_the_own_filter_drops_are_not_blamed_on_the_server() {
-    let Some(mut lab) = Lab::new() else { return };
-    if !lab.chronyd("local stratum 3\nallow") {
+    let Some(lab) = Lab::with_chronyd("local stratum 3\nallow") else {
         return;
-    }
+    };
     let rules =
         "table inet t { chain i { type filter hook input priority 0; udp sport 123 drop; } ; }";
     lab.at_client(&["nft", rules]);

@@ -46,6 +46,7 @@ fn facts(listeners: Vec<Listener>, daemons: Vec<Daemon>) -> Facts {
         place: Place::default(),
         client: None,
         chrony: None,
+        ntp_conf: None,
     }
 }
 
@@ -148,6 +149,7 @@ fn nobody_is_wrong_with_ntpd_and_with_a_chronyd_that_should_serve() {
             readable: true,
             allows: true,
             port,
+            decision: None,
         });
         let (found, _, findings) = said(&with);
         assert_eq!(found, state, "{port}");
@@ -176,4 +178,53 @@ fn a_holder_that_cannot_be_seen_is_not_guessed() {
         "{summary}"
     );
     assert!(findings.contains("sudo clockbox check-port"), "{findings}");
+}
+
+#[test]
+fn a_client_that_should_get_in_makes_nobody_wrong_and_is_named_with_the_command() {
+    for (name, what) in [
+        ("systemd-timesyncd", "install chrony"),
+        ("clockbox", "clockbox serve"),
+        (
+            "chronyd",
+            "echo 'allow 203.0.113.9' >>/etc/chrony/chrony.conf && systemctl restart chronyd.service",
+        ),
+    ] {
+        let mut with = facts(Vec::new(), vec![daemon(name, 5, true)]);
+        with.client = Some("203.0.113.9".parse().unwrap());
+        let (state, summary, findings) = said(&with);
+        assert_eq!(state, ServerState::NobodyWrong, "{name}");
+        assert!(
+            summary.contains("so 203.0.113.9 gets no answer"),
+            "{summary}"
+        );
+        assert!(findings.starts_with("error: 203.0.113.9"), "{findings}");
+        assert!(findings.contains(what), "{findings}");
+    }
+    let mut nobody = facts(Vec::new(), Vec::new());
+    nobody.client = Some("203.0.113.9".parse().unwrap());
+    assert_eq!(said(&nobody).0, ServerState::NobodyWrong);
+}
+
+#[test]
+fn whoever_listens_at_loopback_only_reaches_nobody_or_one_family_less() {
+    let at = |address: &str, family| Listener {
+        address: address.to_owned(),
+        family,
+        ..listener(1, "chronyd", Some("chrony.service"))
+    };
+    let both = |v4: &str, v6: &str| {
+        let listeners = vec![at(v4, Family::Ipv4), at(v6, Family::Ipv6)];
+        said(&facts(listeners, vec![daemon("chronyd", 1, true)])).2
+    };
+    assert!(both("127.0.0.1", "::1").starts_with(
+        "error: chronyd (chrony.service) listens at 127.0.0.1, ::1 only: no other machine can reach it"
+    ));
+    let one = both("127.0.0.1", "::");
+    assert!(
+        one.starts_with("warning: ") && one.contains("over IPv4"),
+        "{one}"
+    );
+    assert_eq!(both("0.0.0.0", "::"), "");
+    assert_eq!(both("10.0.0.1", "fd00::1"), "");
 }
