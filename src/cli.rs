@@ -272,7 +272,10 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
     ) {
         return match sys::terminal::print(&error.render().to_string()) {
             Ok(_) => ExitStatus::Done,
-            Err(_) => ExitStatus::Io,
+            Err(error) => {
+                sys::terminal::complain(&format!("clockbox: {error}\n"));
+                ExitStatus::Io
+            }
         };
     }
     let text = error.render().to_string();

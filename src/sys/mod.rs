@@ -7,6 +7,7 @@
 //! - [`cards`]: the timestamps of network cards, placed on this machine's clocks.
 //! - [`clock`]: reading the clocks.
 //! - [`clock_watch`]: tells when somebody sets the clock.
+//! - `closed_output`: whether standard output was closed from the start.
 //! - [`cloud`]: what firmware and hypervisor say of the machine.
 //! - [`cmdmon`]: asking chronyd through its control socket.
 //! - [`daemons`]: which time daemons run, and whether they hold the clock.
@@ -61,6 +62,7 @@ pub mod ask;
 pub mod cards;
 pub mod clock;
 pub mod clock_watch;
+mod closed_output;
 pub mod cloud;
 pub mod cmdmon;
 pub mod commit;

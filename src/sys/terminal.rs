@@ -1,5 +1,6 @@
 //! Standard input, output and error: reading, writing, width, whether someone is looking.
 
+use super::closed_output;
 use super::error::Error;
 use super::host;
 use std::io;
@@ -11,8 +12,12 @@ use std::io::Write;
 /// which is no fault.
 ///
 /// # Errors
-/// When standard output cannot be written (a full disk).
+/// When standard output cannot be written (a full disk), or was closed from the start (`>&-`).
 pub fn print(text: &str) -> Result<bool, Error> {
+    if closed_output::was_closed() {
+        let why = io::Error::from_raw_os_error(nix::libc::EBADF);
+        return Err(Error::new("write", "standard output", why));
+    }
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),

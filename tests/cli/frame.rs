@@ -58,6 +58,45 @@ fn a_closed_pipe_on_output_is_success() {
 }
 
 #[test]
+fn an_output_that_is_closed_or_full_is_an_error_of_input_and_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().to_str().unwrap();
+    let shell = |words: &str| {
+        let mut command = std::process::Command::new("sh");
+        let ran = command
+            .args([
+                "-c",
+                &format!("\"$0\" {words}"),
+                env!("CARGO_BIN_EXE_clockbox"),
+                image,
+            ])
+            .output()
+            .unwrap();
+        (ran.status.code(), String::from_utf8(ran.stderr).unwrap())
+    };
+    for command in [
+        "--help",
+        "--version",
+        "sync --help",
+        "timezone list",
+        "timezone list --json",
+        "links \"$1\" --dry-run",
+        "serve --local --allow 192.0.2.0/24 --explain-access 192.0.2.1",
+    ] {
+        for to in [">&-", ">/dev/full"] {
+            let (status, said) = shell(&format!("{command} {to}"));
+            assert_eq!(status, Some(74), "{command} {to}: {said}");
+            assert!(said.contains("standard output"), "{command} {to}: {said}");
+        }
+        // Where it is thrown away, that is as it should be.
+        let (status, said) = shell(&format!("{command} >/dev/null"));
+        assert!(matches!(status, Some(0 | 1)), "{command}: {said}");
+    }
+    // Nothing is printed: the status is the answer.
+    assert_eq!(shell("timezone list -q >&-"), (Some(0), String::new()));
+}
+
+#[test]
 fn links_are_made_once_and_run_the_command_of_their_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
