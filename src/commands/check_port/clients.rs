@@ -11,6 +11,7 @@ use crate::report::check_port::Family;
 use crate::report::check_port::Listener;
 use crate::report::finding::Finding;
 use crate::sys::daemons::Kind;
+use crate::sys::service::Manager;
 use std::net::IpAddr;
 
 /// What a chrony.conf says of one client.
@@ -74,13 +75,14 @@ fn only_loopback(facts: &Facts, name: &str, holder: &Listener, findings: &mut Ve
     };
     let at: Vec<&str> = shut.iter().map(|(_, at)| at.as_str()).collect();
     let at = at.join(", ");
-    let unit = holder.unit.clone().unwrap_or_else(|| name.to_owned());
+    let pid = holder.pid.unwrap_or(0);
     let next = match &facts.chrony {
         Some(file) => format!(
-            "grep -n bindaddress {}    # remove it, then: systemctl restart {unit}",
-            file.path
+            "grep -n bindaddress {}    # remove it, then: {}",
+            file.path,
+            restart(facts, holder.unit.as_deref())
         ),
-        None => format!("systemctl cat {unit}    # where is it told to listen?"),
+        None => format!("ps -fp {pid}    # where is it told to listen?"),
     };
     findings.push(if open {
         let family = if *family == Family::Ipv6 { 6 } else { 4 };
@@ -105,7 +107,7 @@ fn by_configuration(facts: &Facts, holder: &Listener, client: IpAddr, findings: 
         return;
     };
     let path = &file.path;
-    let restart = let_in(path, client, holder.unit.as_deref());
+    let restart = let_in(facts, path, client, holder.unit.as_deref());
     findings.push(match &decision.rule {
         Some((text, place)) if decision.allowed => Finding::info(format!(
             "chronyd's configuration lets {client} in: {text} ({place})"
@@ -129,9 +131,29 @@ fn by_configuration(facts: &Facts, holder: &Listener, client: IpAddr, findings: 
 }
 
 /// The command by which a chronyd lets a client in.
-pub(super) fn let_in(path: &str, client: IpAddr, unit: Option<&str>) -> String {
-    let unit = unit.unwrap_or("chronyd");
-    format!("echo 'allow {client}' >>{path} && systemctl restart {unit}")
+pub(super) fn let_in(facts: &Facts, path: &str, client: IpAddr, unit: Option<&str>) -> String {
+    format!("echo 'allow {client}' >>{path} && {}", restart(facts, unit))
+}
+
+/// The command by which chronyd is started anew here.
+pub(super) fn restart(facts: &Facts, unit: Option<&str>) -> String {
+    match (unit, facts.manager) {
+        (Some(unit), _) => format!("systemctl restart {unit}"),
+        (None, Manager::Systemd) => "systemctl restart chronyd".to_owned(),
+        (None, Manager::OpenRc) => "rc-service chronyd restart".to_owned(),
+        (None, Manager::SysV) => "service chrony restart".to_owned(),
+        (None, Manager::None) => {
+            let mut daemons = facts.daemons.iter();
+            let running =
+                daemons.find(|d| d.name == "chronyd" && d.in_this_namespace != Some(false));
+            let stop = running.map_or_else(String::new, |d| format!("kill {} && ", d.pid));
+            let file = facts
+                .chrony
+                .as_ref()
+                .map_or_else(String::new, |file| format!(" -f {}", file.path));
+            format!("{stop}chronyd{file}")
+        }
+    }
 }
 
 /// What whoever answers not even this machine says of other clients.

@@ -33,6 +33,7 @@ use crate::sys::daemons::Kind;
 use crate::sys::interfaces::InterfaceAddress;
 use crate::sys::processes;
 use crate::sys::processes::Process;
+use crate::sys::service::Manager;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
@@ -48,6 +49,8 @@ pub(super) struct Facts {
     pub(super) filters_hidden: bool,
     pub(super) place: Place,
     pub(super) client: Option<IpAddr>,
+    /// Who starts services here.
+    pub(super) manager: Manager,
     pub(super) chrony: Option<ChronyFile>,
     /// The configuration of the ntpd that runs here.
     pub(super) ntp_conf: Option<String>,
@@ -91,6 +94,7 @@ pub fn look(
         kinds: pids
             .filter_map(|pid| Some((pid, sys::daemons::of_process(pid)?.kind)))
             .collect(),
+        manager: sys::service::manager(Path::new("/")),
         chrony: chrony_file(&daemons, &processes, client),
         ntp_conf: named_file(&daemons, &processes, &["ntpd", "ntpsec"], "-c", &NTP_CONF),
         listeners,

@@ -6,6 +6,7 @@ use super::local::Facts;
 use crate::report::check_port::Daemon;
 use crate::report::check_port::ServerState;
 use crate::report::finding::Finding;
+use crate::sys::service::Manager;
 
 /// The state in a word and a sentence; what is wrong with it goes to the findings.
 pub(super) fn nobody(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState, String) {
@@ -31,6 +32,20 @@ pub(super) fn nobody(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState
     if let Some(chronyd) = here.iter().find(|d| d.name == "chronyd") {
         return nobody_chronyd(facts, chronyd, findings);
     }
+    for daemon in &here {
+        if let Some(known) = nobody_of(facts, daemon, findings) {
+            return known;
+        }
+    }
+    nobody_runs(facts, findings)
+}
+
+/// What it means with this daemon, none for one that has nothing to do with clients.
+fn nobody_of(
+    facts: &Facts,
+    daemon: &Daemon,
+    findings: &mut Vec<Finding>,
+) -> Option<(ServerState, String)> {
     let serve = |what: &str| match facts.client {
         Some(client) => Finding::error(format!("{client} gets no answer: to serve time, {what}")),
         None => Finding::info(format!(
@@ -52,58 +67,54 @@ pub(super) fn nobody(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState
             ),
         ),
     };
-    for daemon in &here {
-        match daemon.name.as_str() {
-            "systemd-timesyncd" => {
-                findings.push(
-                    serve(
-                        "systemd-timesyncd cannot; install chrony and let clients in with `allow`",
-                    )
+    match daemon.name.as_str() {
+        "systemd-timesyncd" => {
+            findings.push(
+                serve("install chrony and let clients in with `allow`; systemd-timesyncd cannot")
                     .next("apt install chrony   (or dnf, zypper, apk)"),
-                );
-                return fine("systemd-timesyncd");
-            }
-            "ntpd-rs" => {
-                findings.push(serve(
-                    "add a [[server]] section with `listen = \"0.0.0.0:123\"` to ntp.toml",
-                ));
-                return fine("ntpd-rs without a [[server]] section");
-            }
-            "openntpd" => {
-                findings.push(serve("add `listen on *` to its ntpd.conf"));
-                return fine("OpenNTPD without `listen on`");
-            }
-            "clockbox" => {
-                findings.push(serve("run clockbox serve in place of sync --daemon").next(
-                    "systemctl disable --now clockbox; systemctl enable --now clockbox-serve",
-                ));
-                return fine("clockbox sync --daemon");
-            }
-            name @ ("busybox-ntpd" | "phc2sys") => {
-                findings.push(
-                    serve("run a daemon that serves, such as clockbox serve")
-                        .next("systemctl enable --now clockbox-serve"),
-                );
-                return fine(name);
-            }
-            "ptp4l" | "ts2phc" | "timemaster" => {}
-            _ => {
-                let unit = daemon.unit.clone().unwrap_or_else(|| "ntpd".to_owned());
-                findings.push(
-                    Finding::error(format!(
-                        "{} runs (process {}) and does not hold UDP 123, which ntpd always does",
-                        daemon.name, daemon.pid
-                    ))
-                    .next(format!("journalctl -u {unit} | grep -i bind")),
-                );
-                return (
-                    ServerState::NobodyWrong,
-                    format!("Nobody holds UDP 123, though {} runs.", daemon.name),
-                );
-            }
+            );
+            Some(fine("systemd-timesyncd"))
+        }
+        "ntpd-rs" => {
+            findings.push(serve(
+                "add a [[server]] section with `listen = \"0.0.0.0:123\"` to ntp.toml",
+            ));
+            Some(fine("ntpd-rs without a [[server]] section"))
+        }
+        "openntpd" => {
+            findings.push(serve("add `listen on *` to its ntpd.conf"));
+            Some(fine("OpenNTPD without `listen on`"))
+        }
+        "clockbox" => {
+            findings.push(serve("run clockbox serve in place of sync --daemon").next(
+                if facts.manager == Manager::Systemd {
+                    "systemctl disable --now clockbox && systemctl enable --now clockbox-serve"
+                } else {
+                    "clockbox serve --help"
+                },
+            ));
+            Some(fine("clockbox sync --daemon"))
+        }
+        name @ ("busybox-ntpd" | "phc2sys") => {
+            findings.push(serve("run a daemon that serves").next("clockbox serve --help"));
+            Some(fine(name))
+        }
+        "ptp4l" | "ts2phc" | "timemaster" => None,
+        _ => {
+            let unit = daemon.unit.clone().unwrap_or_else(|| "ntpd".to_owned());
+            findings.push(
+                Finding::error(format!(
+                    "{} runs (process {}) and does not hold UDP 123, which ntpd always does",
+                    daemon.name, daemon.pid
+                ))
+                .next(format!("journalctl -u {unit} | grep -i bind")),
+            );
+            Some((
+                ServerState::NobodyWrong,
+                format!("Nobody holds UDP 123, though {} runs.", daemon.name),
+            ))
         }
     }
-    nobody_runs(facts, findings)
 }
 
 fn nobody_runs(facts: &Facts, findings: &mut Vec<Finding>) -> (ServerState, String) {
@@ -151,20 +162,17 @@ fn nobody_chronyd(
     daemon: &Daemon,
     findings: &mut Vec<Finding>,
 ) -> (ServerState, String) {
-    let unit = daemon.unit.clone().unwrap_or_else(|| "chronyd".to_owned());
+    let restart = clients::restart(facts, daemon.unit.as_deref());
     if let Some(file) = facts.chrony.as_ref().filter(|f| f.readable && f.allows) {
         let (why, next) = if file.port == 0 {
             (
                 "but also `port 0`, which closes the port".to_owned(),
-                format!(
-                    "remove `port 0` from {} and: systemctl restart {unit}",
-                    file.path
-                ),
+                format!("remove `port 0` from {} and: {restart}", file.path),
             )
         } else {
             (
                 "but the chronyd that runs was started without".to_owned(),
-                format!("systemctl restart {unit}"),
+                restart,
             )
         };
         let port = if file.port == 0 { 123 } else { file.port };
@@ -199,7 +207,7 @@ fn nobody_chronyd(
                 "if this machine is to serve time to others, add `allow 192.0.2.0/24` to {path}, with \
                  their network, and restart chronyd"
             ))
-            .next(format!("systemctl restart {unit}")),
+            .next(restart),
         );
         return (
             ServerState::NobodyFine,
@@ -212,7 +220,7 @@ fn nobody_chronyd(
         Finding::error(format!(
             "{client} gets no answer: chronyd serves nobody without `allow`"
         ))
-        .next(clients::let_in(path, client, Some(&unit))),
+        .next(clients::let_in(facts, path, client, daemon.unit.as_deref())),
     );
     (
         ServerState::NobodyWrong,

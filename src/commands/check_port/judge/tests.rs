@@ -4,6 +4,7 @@ use super::*;
 use crate::commands::check_port::local::ChronyFile;
 use crate::report::check_port::Family;
 use crate::report::check_port::Place;
+use crate::sys::service::Manager;
 use std::collections::BTreeMap;
 
 fn listener(pid: u32, process: &str, unit: Option<&str>) -> Listener {
@@ -45,6 +46,7 @@ fn facts(listeners: Vec<Listener>, daemons: Vec<Daemon>) -> Facts {
         filters_hidden: false,
         place: Place::default(),
         client: None,
+        manager: Manager::Systemd,
         chrony: None,
         ntp_conf: None,
     }

@@ -61,7 +61,6 @@ pub fn load(path: &Path) -> Result<(Keys, About), Error> {
 
 /// The keys of the file that the configuration names; none when there is none, or it cannot be
 /// read.
-#[must_use]
 pub fn of_file(settings: &Settings) -> (Keys, Result<About, Error>) {
     let Some(file) = &settings.key_file else {
         return (Keys::new(), Ok(About::default()));
