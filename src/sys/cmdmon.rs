@@ -2,6 +2,8 @@
 //! the Unix socket as chronyc does it, for root and the daemon's own user; else UDP port 323 on
 //! loopback, where a daemon answers what anyone may know. Every wait has a limit.
 
+mod race;
+
 use super::ask;
 use super::clock;
 use super::error::Error;
@@ -72,6 +74,10 @@ pub type AskError = ask::AskError<Status>;
 /// (net.unix.max_dgram_qlen).
 const AT_ONCE: usize = 8;
 
+/// Tries and until which part of the limit each waits: one, two and four parts, which is chronyc's
+/// doubling within our limit.
+const TRIES: [(u16, f64); 3] = [(0, 1.0 / 7.0), (1, 3.0 / 7.0), (2, 1.0)];
+
 /// The socket and, for a Unix socket, the file that the answers come to.
 #[derive(Debug)]
 enum Channel {
@@ -131,25 +137,13 @@ impl Client {
         Self::first(unix.chain(udp), limit_s)
     }
 
-    /// Opens a conversation through the first of these ways that answers.
+    /// Opens a conversation through the first of these ways that answers; the limit is for all of
+    /// them together.
     ///
     /// # Errors
-    /// What the most promising way said.
+    /// `Silent` when one of them took the question and said nothing; else what the first one said.
     pub fn first(ways: impl IntoIterator<Item = Endpoint>, limit_s: f64) -> Result<Self, AskError> {
-        let mut first = None;
-        for endpoint in ways {
-            let answered = Self::open(endpoint, limit_s).and_then(|mut client| {
-                client.ask(&Request::SourceCount)?;
-                Ok(client)
-            });
-            match answered {
-                Ok(client) => return Ok(client),
-                // Silence behind a socket says more than a closed port.
-                Err(error @ AskError::Silent) => first = Some(error),
-                Err(error) => first = first.or(Some(error)),
-            }
-        }
-        Err(first.unwrap_or(AskError::Silent))
+        race::first(ways, limit_s)
     }
 
     /// Where the daemon is asked.
@@ -203,8 +197,7 @@ impl Client {
             });
         }
         let start = clock::monotonic();
-        // Waits of one, two and four parts: chronyc's doubling within our limit.
-        for (attempt, until) in [(0, 1.0 / 7.0), (1, 3.0 / 7.0), (2, 1.0)] {
+        for (attempt, until) in TRIES {
             for question in open.iter().filter(|question| question.answer.is_none()) {
                 let packet = question.request.encode(question.sequence, attempt);
                 self.send(&packet).map_err(AskError::of)?;
@@ -280,6 +273,12 @@ impl Client {
             Channel::Udp(socket) => socket.as_fd(),
         }
     }
+}
+
+/// Whether somebody has this socket open; `false` too where that may not be seen.
+#[must_use]
+pub fn is_held(path: &str) -> bool {
+    Client::open(Endpoint::Unix(path.into()), 0.0).is_ok()
 }
 
 /// A question that is under way.
@@ -377,7 +376,7 @@ mod tests {
         })
     }
 
-    fn reply(request: &[u8], status: Status, sequence_change: u32) -> Vec<u8> {
+    pub(super) fn reply(request: &[u8], status: Status, sequence_change: u32) -> Vec<u8> {
         let (header, _) = Request::decode(request).unwrap();
         let reply = if status.is_success() {
             Reply::SourceCount(3)

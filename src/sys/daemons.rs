@@ -138,6 +138,8 @@ pub struct Running {
     pub arguments: Vec<String>,
     /// Seconds since it started.
     pub age_s: Option<f64>,
+    /// Those of its processes that a signal has stopped: they do nothing until they are continued.
+    pub stopped: Vec<u32>,
 }
 
 /// CAP_SYS_TIME of capabilities(7).
@@ -194,10 +196,13 @@ fn merge(known: &mut Running, other: Running) {
         (None, _) | (_, None) => None,
         _ => Some(false),
     };
+    let mut stopped = std::mem::take(&mut known.stopped);
+    stopped.extend(&other.stopped);
     if other.pid < known.pid {
         *known = other;
     }
     known.holds_clock = holds;
+    known.stopped = stopped;
 }
 
 /// The time daemon that a process is; `None` when it is none, or has gone.
@@ -237,7 +242,21 @@ fn of_named(pid: u32, comm: &str) -> Option<Running> {
             .and_then(start_ticks)
             .map(|ticks| clock::since_boot().seconds_since(Monotonic::default()) - ticks / USER_HZ),
         arguments,
+        stopped: is_stopped(&status).then_some(pid).into_iter().collect(),
     })
+}
+
+/// `T (stopped)`, not `t (tracing stop)`: a debugger lets go of what it looks at.
+fn is_stopped(status: &str) -> bool {
+    status_field(status, "State").is_some_and(|state| state.starts_with('T'))
+}
+
+/// What a process does, as proc_pid_stat(5) has it: `S` sleeps, `R` runs, `D` waits for a disk, `T` is
+/// stopped.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    let status = files::read_text(Path::new(&format!("/proc/{pid}/status")), LIMIT).ok()?;
+    status_field(&status, "State")?.chars().next()
 }
 
 /// Whether a process has the capability to set the clock; `None` when that cannot be seen.
@@ -485,12 +504,14 @@ mod tests {
             container: false,
             arguments: vec![],
             age_s: None,
+            stopped: vec![pid],
         };
         let mut known = process(12, false);
         merge(&mut known, process(10, true));
         assert_eq!((known.pid, known.holds_clock), (10, Some(true)));
         merge(&mut known, process(14, false));
         assert_eq!((known.pid, known.holds_clock), (10, Some(true)));
+        assert_eq!(known.stopped, [12, 10, 14]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ fn line(line: &str, protocol: Protocol, state: &str) -> Option<Listener> {
         uid: words.get(7)?.parse().ok()?,
         inode: words.get(9)?.parse().ok()?,
         cgroup: None,
+        // `tx_queue:rx_queue`, of a socket that listens the second counts what waits for it.
+        unread: u32::from_str_radix(words.get(4)?.split_once(':')?.1, 16).ok()?,
     })
 }
 
@@ -79,10 +81,16 @@ mod tests {
         let four = UdpSocket::bind("127.0.0.1:0").unwrap();
         let six = UdpSocket::bind("[::1]:0").unwrap();
         for socket in [&four, &six] {
+            socket
+                .send_to(b"unread", socket.local_addr().unwrap())
+                .unwrap();
             let local = socket.local_addr().unwrap();
             let here = |list: Vec<Listener>| {
                 let mut found = list.into_iter().filter(|l| l.port == local.port());
-                found.next().map(|l| (l.address, l.uid, l.inode)).unwrap()
+                found
+                    .next()
+                    .map(|l| (l.address, l.uid, l.inode, l.unread))
+                    .unwrap()
             };
             assert_eq!(
                 here(listeners(Protocol::Udp).unwrap()),

@@ -50,6 +50,8 @@ pub struct Listener {
     pub inode: u64,
     /// The control group of the process that opened it (cgroup v2); `None` where not told.
     pub cgroup: Option<u64>,
+    /// Octets that have come and were not read yet.
+    pub unread: u32,
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -163,6 +165,7 @@ fn listener(message: &[u8], protocol: Protocol) -> Option<Listener> {
         uid: u32_at(message, 64)?,
         inode: u64::from(u32_at(message, 68)?),
         cgroup: None,
+        unread: u32_at(message, 56)?,
     };
     let mut rest = message.get(MESSAGE..).unwrap_or_default();
     while let (Some(length), Some(kind)) = (u16_at(rest, 0), u16_at(rest, 2)) {
@@ -207,6 +210,11 @@ mod tests {
         assert_eq!(mine.address, udp.local_addr().unwrap().ip());
         assert_eq!(mine.uid, nix::unistd::geteuid().as_raw());
         assert_ne!(mine.inode, 0);
+        assert_eq!(mine.unread, 0);
+        udp.send_to(b"unread", udp.local_addr().unwrap()).unwrap();
+        let found = listeners(Protocol::Udp).unwrap();
+        let mine = found.iter().find(|l| l.port == port).unwrap();
+        assert_ne!(mine.unread, 0);
         let port = tcp.local_addr().unwrap().port();
         let found = listeners(Protocol::Tcp).unwrap();
         assert!(found.iter().any(|l| l.port == port && l.address.is_ipv6()));

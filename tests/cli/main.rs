@@ -41,6 +41,7 @@ mod serve_soak;
 mod side_by_side;
 mod sources;
 mod sources_cloud;
+mod sources_hang;
 mod sources_lost;
 mod sources_machine;
 mod sources_peers;

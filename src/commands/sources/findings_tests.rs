@@ -15,6 +15,7 @@ fn running(kind: Kind, holds: bool) -> Running {
         container: false,
         arguments: vec![],
         age_s: Some(100.0),
+        stopped: vec![],
     }
 }
 

@@ -1,22 +1,19 @@
 //! Asks every daemon that runs, each in its own way, and puts the sentences in. Nothing is started,
 //! stopped or changed.
 
+use super::asking;
 use super::chronyd;
 use super::configured;
 use super::configured::Configured;
 use super::lookup;
 use super::ntpd;
-use super::ntpd_rs;
 use super::observed::Observed;
-use super::openntpd;
 use super::reference;
-use super::timesyncd;
 use crate::conf::cloud;
 use crate::conf::cloud::Cloud;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::proto::cmdmon::PORT;
-use crate::report::sources::DaemonRow;
 use crate::report::sources::SourceKind;
 use crate::report::sources::SourceRow;
 use crate::report::sources::explain::contradictions;
@@ -28,12 +25,7 @@ use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
 use crate::sys::mode6;
 use crate::sys::ptp::PtpClock;
-use crate::sys::sock_diag;
-use crate::sys::sock_diag::Protocol;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -92,14 +84,14 @@ pub fn local(limit_s: f64) -> Gathered {
         gathered.running.iter().cloned().map(read).collect();
     let ports: Vec<u16> = all
         .iter()
-        .filter(|(daemon, _)| speaks_cmdmon(daemon))
+        .filter(|(daemon, _)| asking::speaks_cmdmon(daemon))
         .map(|(_, conf)| conf.as_ref().map_or(PORT, |conf| conf.command_port))
         .collect();
     for (daemon, conf) in all {
         let number = conf.as_ref().map_or(PORT, |conf| conf.command_port);
         let sharing = ports.iter().filter(|port| **port == number).count();
-        let port = command_port(&daemon, sharing, number);
-        let mut seen = ask(&daemon, conf.as_ref(), port, limit_s);
+        let port = asking::command_port(&daemon, sharing, number);
+        let mut seen = asking::ask(&daemon, conf.as_ref(), port, limit_s);
         if blind && seen.daemon.via.is_none() {
             continue;
         }
@@ -130,168 +122,8 @@ fn unseen(kind: Kind) -> Running {
         container: false,
         arguments: Vec::new(),
         age_s: None,
+        stopped: Vec::new(),
     }
-}
-
-/// Whether what answers on a daemon's UDP port, 323 most often, is this daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CommandPort {
-    /// Nobody else here speaks that protocol, or the port is seen to be its own.
-    Own,
-    /// Another one has it.
-    Others,
-    /// Whose it is only root can see.
-    Unseen,
-}
-
-const fn speaks_cmdmon(daemon: &Running) -> bool {
-    matches!(daemon.kind, Kind::Chronyd | Kind::Clockbox) && !daemon.container
-}
-
-/// chronyd and clockbox's daemon speak the same, on the same port if no file says otherwise: where
-/// several share one, the rows of one must not be shown as the other's.
-fn command_port(daemon: &Running, sharing: usize, number: u16) -> CommandPort {
-    if sharing < 2 {
-        return CommandPort::Own;
-    }
-    let sockets = sock_diag::listeners(Protocol::Udp).unwrap_or_default();
-    let inodes: BTreeSet<u64> = sockets
-        .iter()
-        .filter(|socket| socket.port == number)
-        .map(|socket| socket.inode)
-        .collect();
-    let holders = sys::processes::holders(&inodes).by_inode;
-    let mut pids = holders.values().flatten().map(|process| process.pid);
-    match pids.next() {
-        None => CommandPort::Unseen,
-        Some(first) if first == daemon.pid || pids.any(|pid| pid == daemon.pid) => CommandPort::Own,
-        Some(_) => CommandPort::Others,
-    }
-}
-
-fn ask(daemon: &Running, conf: Option<&Configured>, port: CommandPort, limit_s: f64) -> Observed {
-    let name = daemon.kind.word();
-    if daemon.container {
-        return Observed::silent(
-            name,
-            "it runs in a container or another network, where its control channel is: ask it there",
-        );
-    }
-    let unix = sys::clock::unix();
-    match daemon.kind {
-        Kind::Chronyd | Kind::Clockbox => ask_cmdmon(daemon.kind, conf, port, limit_s),
-        Kind::Ntpd | Kind::Ntpsec => {
-            let loopback = [
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-                IpAddr::V6(Ipv6Addr::LOCALHOST),
-            ];
-            ask_mode6(name, &loopback, limit_s)
-        }
-        Kind::Timesyncd => timesyncd::observe(limit_s, unix),
-        Kind::NtpdRs => ntpd_rs::observe(limit_s, sys::clock::now()),
-        Kind::Openntpd => openntpd::observe(limit_s),
-        Kind::BusyboxNtpd => Observed::silent(
-            name,
-            "busybox ntpd has no control channel: what it follows, it does not tell",
-        ),
-        Kind::Ptp4l | Kind::Phc2sys | Kind::Ts2phc | Kind::Timemaster => {
-            Observed::only(ptp_daemon(daemon))
-        }
-    }
-}
-
-/// What linuxptp's programs do stands on their command lines.
-fn ptp_daemon(daemon: &Running) -> DaemonRow {
-    let mut row = DaemonRow::new(daemon.kind.word());
-    let value = |option: &str| {
-        let at = daemon.arguments.iter().position(|word| word == option)?;
-        daemon.arguments.get(at + 1).cloned()
-    };
-    row.follows = match daemon.kind {
-        Kind::Phc2sys => value("-s").or_else(|| {
-            let automatic = daemon.arguments.iter().any(|w| w.starts_with("-a"));
-            automatic.then(|| "what ptp4l follows".to_owned())
-        }),
-        Kind::Ptp4l => value("-i").map(|interface| format!("PTP on {interface}")),
-        Kind::Ts2phc => value("-s"),
-        _ => None,
-    };
-    row
-}
-
-fn ask_cmdmon(kind: Kind, conf: Option<&Configured>, port: CommandPort, limit_s: f64) -> Observed {
-    let name = kind.word();
-    let named = conf.and_then(|conf| conf.control_socket.as_deref());
-    let sockets: Vec<&str> = match (named, kind) {
-        (Some("/"), _) => Vec::new(),
-        (Some(path), _) => vec![path],
-        (None, Kind::Clockbox) => vec![cmdmon::CLOCKBOX_SOCKET],
-        (None, _) => cmdmon::CHRONY_SOCKETS.to_vec(),
-    };
-    let number = conf.map_or(PORT, |conf| conf.command_port);
-    if sockets.is_empty() && number == 0 {
-        return Observed::silent(
-            name,
-            "its configuration switches its control socket off (bindcmdaddress /, cmdport 0)",
-        );
-    }
-    let opened = if port == CommandPort::Own {
-        cmdmon::Client::local(&sockets, number, limit_s)
-    } else {
-        let unix = sockets
-            .iter()
-            .map(|path| cmdmon::Endpoint::Unix(path.into()));
-        cmdmon::Client::first(unix, limit_s)
-    };
-    let asked = opened.and_then(|mut client| {
-        let via = client.endpoint().word();
-        let mut seen = chronyd::observe(&mut client, name, sys::clock::unix())?;
-        seen.daemon.via = Some(via.to_owned());
-        Ok(seen)
-    });
-    asked.unwrap_or_else(|error| {
-        let mut text = error.to_string();
-        match port {
-            CommandPort::Own => {}
-            CommandPort::Others => {
-                text.push_str(&format!("; UDP port {number} is another daemon's"));
-            }
-            CommandPort::Unseen => text.push_str(&format!(
-                "; several daemons here may answer on UDP port {number}, and only root can see which one has it"
-            )),
-        }
-        if !sys::host::is_root() {
-            text.push_str("; root and the daemon's own user may ask it through its socket");
-        }
-        Observed::silent(name, text)
-    })
-}
-
-fn ask_mode6(name: &str, addresses: &[IpAddr], limit_s: f64) -> Observed {
-    let mut problem = String::new();
-    let mut silent = false;
-    for ip in addresses {
-        let address = SocketAddr::new(*ip, 123);
-        let asked = mode6::Client::open(address, limit_s)
-            .and_then(|mut client| ntpd::observe(&mut client, name, sys::clock::now()));
-        match asked {
-            Ok(mut seen) => {
-                seen.daemon.via = Some("mode6".to_owned());
-                return seen;
-            }
-            // What the first door said is what its configuration means.
-            Err(error) => {
-                silent |= matches!(error, mode6::AskError::Silent | mode6::AskError::Refused(_));
-                if problem.is_empty() {
-                    problem = error.to_string();
-                }
-            }
-        }
-    }
-    if silent {
-        problem.push_str("; ntp.conf may forbid it: look for noquery in its restrict lines");
-    }
-    Observed::silent(name, problem)
 }
 
 /// Asks a daemon on another machine: chronyd, else ntpd, on their ports or on the one behind the

@@ -3,6 +3,7 @@
 use super::findings;
 use super::gather;
 use super::gather::Gathered;
+use super::hang;
 use super::observed::Observed;
 use super::probed;
 use crate::commands::Context;
@@ -38,6 +39,7 @@ pub struct Wanted<'a> {
 /// # Errors
 /// When the other machine tells nothing, or nothing at all could be found out here.
 pub fn look(wanted: &Wanted<'_>, context: &Context) -> Result<SourcesReport, Failure> {
+    let start = sys::clock::monotonic();
     let mut gathered = match wanted.host {
         Some(host) => gather::remote(host, wanted.timeout)?,
         None => gather::local(wanted.timeout),
@@ -45,7 +47,8 @@ pub fn look(wanted: &Wanted<'_>, context: &Context) -> Result<SourcesReport, Fai
     let silent = gathered.observed.iter().all(|seen| seen.sources.is_empty());
     let mut probe_problem = None;
     if silent && wanted.host.is_none() {
-        match probed::observe(&gathered, wanted.timeout, context) {
+        let limit = probed::time_left(wanted.timeout, start);
+        match probed::observe(&gathered, limit, context) {
             Ok(probe) => gathered.observed.extend(probe),
             Err(failure) => probe_problem = Some(failure),
         }
@@ -79,6 +82,7 @@ fn report(
         found.push(probed::finding(failure));
     }
     found.extend(for_root(&gathered));
+    found.extend(hang::findings(&gathered));
     found.sort_by_key(|finding| finding.severity);
     if context.output.numeric {
         gathered.observed.iter_mut().for_each(by_address);
@@ -123,7 +127,7 @@ fn for_root(gathered: &Gathered) -> Option<Finding> {
         .observed
         .iter()
         .filter(|seen| matches!(seen.daemon.name.as_str(), "chronyd" | "clockbox"))
-        .filter(|seen| seen.daemon.via.is_none() && !seen.daemon.container)
+        .filter(|seen| seen.daemon.via.is_none() && !seen.daemon.container && !seen.daemon.hangs)
         .map(|seen| seen.daemon.name.as_str())
         .collect();
     (!untold.is_empty() && !sys::host::is_root()).then(|| {
@@ -277,5 +281,9 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
             ),
         };
     }
-    "it cannot be told whether the clock is synchronised".to_owned()
+    let unknown = "it cannot be told whether the clock is synchronised";
+    match daemons.iter().find(|daemon| daemon.hangs) {
+        Some(daemon) => format!("{unknown}: {} answers nobody", daemon.name),
+        None => unknown.to_owned(),
+    }
 }

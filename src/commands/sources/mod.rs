@@ -1,9 +1,10 @@
 //! `clockbox sources`: one view over every daemon's sources, and changing them.
 //!
-//! [`gather`] asks each daemon in its own way ([`chronyd`], [`ntpd`], [`timesyncd`], [`ntpd_rs`],
+//! [`gather`] has [`asking`] ask each daemon in its own way ([`chronyd`], [`ntpd`], [`timesyncd`], [`ntpd_rs`],
 //! [`openntpd`], else [`probed`]); [`configured`] reads what it was told to do; [`findings`] compares.
 
 pub mod apply;
+pub mod asking;
 pub mod chronyd;
 pub mod configured;
 pub mod edit;
@@ -12,6 +13,7 @@ pub mod gather;
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "tests read captures")]
 mod golden;
+pub mod hang;
 pub mod list;
 pub mod lookup;
 #[cfg(test)]

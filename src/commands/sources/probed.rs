@@ -20,6 +20,7 @@ use crate::report::sources::explain::Limits;
 use crate::report::sync;
 use crate::report::sync::Verdict;
 use crate::sys;
+use crate::time::Monotonic;
 use std::path::Path;
 
 /// The name that stands in `daemon`.
@@ -56,7 +57,9 @@ pub fn observe(
     } else {
         "no daemon told its sources"
     };
-    daemon.problem = Some(format!("{why}: the servers of {from} were asked directly"));
+    daemon.problem = Some(format!(
+        "{why}, so the servers of {from} were asked directly"
+    ));
     if let Some(result) = &report.result {
         daemon.offset_s = Some(result.offset_s);
         daemon.max_error_s = Some(result.offset_s.abs() + result.error_bound_s);
@@ -67,6 +70,14 @@ pub fn observe(
         stats: Vec::new(),
         limits: Limits::CHRONY,
     }))
+}
+
+/// Seconds that the servers have to answer, when the daemons have been asked since `start`: what is
+/// left of the limit, and some of it in any case.
+#[must_use]
+pub fn time_left(limit_s: f64, start: Monotonic) -> f64 {
+    let spent = sys::clock::monotonic().seconds_since(start);
+    (limit_s - spent).max(limit_s / 4.0)
 }
 
 /// Why they could not be asked, as a finding.

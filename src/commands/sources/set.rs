@@ -9,6 +9,7 @@ mod follow;
 mod place;
 
 use super::edit::Change;
+use super::hang;
 use super::lookup;
 use super::page;
 use crate::commands::Command;
@@ -195,6 +196,7 @@ fn run(wanted: &Wanted<'_>, common: &CommonArgs, context: &Context) -> Result<Se
     let root = common.root.clone().unwrap_or_else(|| PathBuf::from("/"));
     let image = root != Path::new("/");
     let place = place(&root, image)?;
+    hang::refuse_stopped(place.running.as_ref().filter(|_| !common.dry_run))?;
     let sources = if image || wanted.mode == Mode::Remove {
         names_only(wanted.hosts)
     } else {
@@ -220,6 +222,7 @@ fn run_cloud(name: &str, common: &CommonArgs, context: &Context) -> Result<SetRe
     let root = common.root.clone().unwrap_or_else(|| PathBuf::from("/"));
     let image = root != Path::new("/");
     let place = place(&root, image)?;
+    hang::refuse_stopped(place.running.as_ref().filter(|_| !common.dry_run))?;
     let time = cloud::time(name, &place)?;
     let changes = cloud::changes(&time, &place);
     let wanted = Wanted {

@@ -75,6 +75,7 @@ fn enabled_but_not_running_and_the_reverse_are_told() {
         container: false,
         arguments: vec![],
         age_s: None,
+        stopped: vec![],
     };
     let told = findings(&find(root.path(), Some(&[process])), Some(true));
     assert!(told[0].text.contains("not enabled"), "{told:?}");
@@ -88,6 +89,7 @@ fn runs(kind: Kind) -> Running {
         container: false,
         arguments: vec![],
         age_s: None,
+        stopped: vec![],
     }
 }
 

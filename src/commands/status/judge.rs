@@ -149,6 +149,8 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
         )
     } else if let Some(daemon) = real().find(|d| d.synchronised == Some(false)) {
         format!("{} follows no source", daemon.name)
+    } else if let Some(daemon) = real().find(|d| d.hangs) {
+        format!("{} hangs and answers nobody", daemon.name)
     } else if let Some(daemon) = real().find(|d| d.problem.is_some()) {
         format!(
             "{} runs but does not tell ({})",
@@ -158,7 +160,7 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
     } else {
         "no time daemon runs".to_owned()
     };
-    let kept = real().any(|d| d.synchronised.is_none() && d.may_steer());
+    let kept = real().any(|d| d.synchronised.is_none() && d.may_steer() && !d.hangs);
     if let Some(probe) = probe {
         measured(&mut judgement, probe, &why, kept, flag);
         return judgement;

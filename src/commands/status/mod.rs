@@ -14,6 +14,7 @@ use crate::commands::sources::duration;
 use crate::commands::sources::findings;
 use crate::commands::sources::gather;
 use crate::commands::sources::gather::Gathered;
+use crate::commands::sources::hang;
 use crate::commands::sources::probed;
 use crate::commands::timezone;
 use crate::commands::timezone::Outline;
@@ -70,9 +71,11 @@ impl Command for Args {
 fn live(limit_s: f64, context: &Context) -> StatusReport {
     let root = Path::new("/");
     let platform = cloud::classify(&sys::cloud::read(root));
+    let start = sys::clock::monotonic();
     let mut gathered = gather::local(limit_s);
     let mut notes = Vec::new();
     if gathered.observed.iter().all(|seen| seen.sources.is_empty()) {
+        let limit_s = probed::time_left(limit_s, start);
         match probed::observe(&gathered, limit_s, context) {
             Ok(probe) => gathered.observed.extend(probe),
             Err(failure) => notes.push(probed::finding(&failure)),
@@ -93,6 +96,7 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     let kernel_flag = kernel.as_ref().ok().map(|k| k.synchronised);
     let judgement = judge::judge(&seen, &sources, &found, kernel_flag);
     found.extend(hindered(&seen, &sources));
+    found.extend(hang::findings(&gathered));
     found.extend(installed::findings(
         &services,
         Some(service::manager(root) != Manager::None),

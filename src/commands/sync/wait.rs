@@ -5,6 +5,7 @@
 use super::daemon;
 use crate::commands::Context;
 use crate::commands::sources::gather;
+use crate::commands::sources::hang;
 use crate::commands::sources::list::lost;
 use crate::commands::sources::observed::Observed;
 use crate::exit::ExitStatus;
@@ -39,6 +40,8 @@ struct Look {
     told: bool,
     /// What is in the way, in words.
     why: String,
+    /// The daemons that answer nobody, with the command that helps.
+    hangs: Vec<Finding>,
 }
 
 /// Waits until the error is at most `max_error` seconds, or the deadline.
@@ -129,6 +132,7 @@ fn look(patience: f64) -> Look {
         error,
         told: daemon.synchronised.is_some(),
         why,
+        hangs: hang::findings(&gathered),
     }
 }
 
@@ -169,6 +173,7 @@ fn report(look: &Look, right: bool, max_error: f64, took: f64) -> SyncReport {
     if look.daemon.is_none() {
         findings.push(Finding::error("nobody keeps this clock right").next("clockbox sync"));
     } else if !right {
+        findings.clone_from(&look.hangs);
         findings.push(
             Finding::error("the clock is not known to be right").next("clockbox sync --dry-run"),
         );

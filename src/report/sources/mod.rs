@@ -281,6 +281,8 @@ pub struct DaemonRow {
     pub container: bool,
     /// Why it could not be asked, or not about everything.
     pub problem: Option<String>,
+    /// True when it is there and answers nobody: its process is stopped, or does not read its socket.
+    pub hangs: bool,
     /// True when it follows a source; `null` when it does not say.
     pub synchronised: Option<bool>,
     /// What it follows: a name or an identifier.
@@ -331,6 +333,7 @@ impl DaemonRow {
             holds_clock: None,
             container: false,
             problem: None,
+            hangs: false,
             synchronised: None,
             follows: None,
             refid: None,

@@ -39,8 +39,10 @@ pub fn render(report: &SourcesReport, page: &Page) -> String {
     out.push('\n');
     for daemon in &report.daemons {
         // What a single daemon's problem is may stand in the first sentence already.
-        let said = |problem: &String| report.text.contains(problem.as_str());
-        if report.daemons.len() > 1 || daemon.problem.as_ref().is_some_and(|p| !said(p)) {
+        let said = |problem: &String| daemon.hangs || report.text.contains(problem.as_str());
+        let direct = daemon.via.as_deref() == Some("probe");
+        let known = daemon.problem.as_ref().is_none_or(said);
+        if !known || (report.daemons.len() > 1 && !direct) {
             out.push_str(&format!("{}\n", wrap(&headline(daemon), page.width, 2)));
         }
         if page.verbose > 0 {
@@ -74,6 +76,11 @@ fn headline(daemon: &DaemonRow) -> String {
     }
     if daemon.container {
         text.push_str(" in a container");
+    }
+    // What is wrong with it stands in a finding, with the command.
+    if daemon.hangs {
+        text.push_str(" hangs");
+        return text;
     }
     match daemon.holds_clock {
         Some(true) => text.push_str(" sets the clock"),

@@ -166,13 +166,17 @@ fn not_told(failure: Failure, kind: Kind) -> Failure {
         message: format!("{}; everything was put back{back}", failure.message),
         ..failure
     };
-    match failure.hint {
-        Some(_) => failure,
-        None => failure.hint(format!(
-            "without the daemon: stop {}, then set the sources",
-            kind.word()
-        )),
+    if failure.hint.is_some() {
+        return failure;
     }
+    let failure = Failure {
+        message: format!(
+            "{}. Without the daemon its file can be edited all the same: stop it, set the sources, start it",
+            failure.message
+        ),
+        ..failure
+    };
+    failure.hint(findings::restart(kind.word()).replace(" restart ", " stop "))
 }
 
 /// Starts a daemon again that a failed restart has left dead; says how that went.
