@@ -86,7 +86,7 @@ fn looking_costs_three_system_calls_a_process() {
         return;
     }
     let script = "
-command -v strace >/dev/null || exit 0
+command -v strace >/dev/null || exit 0; unset LD_LIBRARY_PATH
 printf 'server 10.77.0.10 iburst\\n' >/etc/chrony/chrony.conf; daemon; sleep 7
 strace -f -qq -o $DIR/few $CB sources >/dev/null
 for i in $(seq 200); do sleep 60 & done
