@@ -14,6 +14,7 @@ use crate::report::finding::Finding;
 use crate::report::format::age;
 use crate::report::format::seconds;
 use crate::report::sources::DaemonRow;
+use crate::report::sources::SourceKind;
 use crate::report::sources::SourceRow;
 use crate::report::sources::SourcesReport;
 use crate::report::sources::State;
@@ -181,10 +182,17 @@ fn missed(limit: f64, error: Option<f64>, synchronised: Option<bool>) -> String 
     }
 }
 
+/// A daemon's sources; ntpd's line of a pool is none itself.
+fn own<'a>(name: &'a str, sources: &'a [SourceRow]) -> impl Iterator<Item = &'a SourceRow> {
+    sources
+        .iter()
+        .filter(move |row| row.daemon == name && row.kind != SourceKind::Pool)
+}
+
 /// What a daemon that has followed a source follows no more.
 #[must_use]
 pub fn lost(name: &str, sources: &[SourceRow]) -> String {
-    let own = || sources.iter().filter(|row| row.daemon == name);
+    let own = || own(name, sources);
     let false_ones = own().filter(|row| row.state == State::Falseticker).count();
     let answering = own().filter(|row| row.answers()).count();
     let why = match (own().count(), answering, false_ones) {
@@ -260,7 +268,7 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
         };
     }
     if let Some(daemon) = daemons.iter().find(|d| d.synchronised == Some(false)) {
-        let own = || sources.iter().filter(|row| row.daemon == daemon.name);
+        let own = || own(&daemon.name, sources);
         let answering = own().filter(|row| row.answers()).count();
         let name = &daemon.name;
         if let Some(since) = daemon.coasts_s() {

@@ -53,6 +53,8 @@ pub fn observe(client: &mut impl Ask, name: &str, now: NtpTimestamp) -> Result<O
     let mut found = associations(&data);
     // ntpq's order: that of the configuration.
     found.sort_by_key(|association| association.id);
+    let none = found.is_empty();
+    let least_poll = system.integer("mintc").unwrap_or(3).clamp(0, 24);
     for association in found.into_iter().take(MAX_ASSOCIATIONS) {
         let variables = match client.ask(Opcode::ReadVariables, association.id) {
             Ok((_, data)) => Variables::parse(&data),
@@ -60,7 +62,7 @@ pub fn observe(client: &mut impl Ask, name: &str, now: NtpTimestamp) -> Result<O
             Err(AskError::Refused(_)) => continue,
             Err(error) => return Err(error),
         };
-        sources.push(row(name, association, &variables, now));
+        sources.push(row(name, association, &variables, now, least_poll));
         stats.push(stats_row(name, &variables));
     }
     let mut daemon = DaemonRow::new(name);
@@ -69,6 +71,10 @@ pub fn observe(client: &mut impl Ask, name: &str, now: NtpTimestamp) -> Result<O
     }
     daemon.version = version;
     describe(&mut daemon, SystemStatus(status), &system, &sources, now);
+    // Associations none of which it tells are no proof that it follows none.
+    if none || !sources.is_empty() {
+        coasting(&mut daemon, &sources);
+    }
     Ok(Observed {
         daemon,
         sources,
@@ -87,7 +93,13 @@ fn short_version(text: &str) -> String {
     }
 }
 
-fn row(daemon: &str, association: Association, v: &Variables, now: NtpTimestamp) -> SourceRow {
+fn row(
+    daemon: &str,
+    association: Association,
+    v: &Variables,
+    now: NtpTimestamp,
+    least_poll: i64,
+) -> SourceRow {
     let address = v.text("srcadr").unwrap_or("").to_owned();
     let kind = kind(&address, v);
     let reach = v.reach("reach").unwrap_or(0);
@@ -102,10 +114,12 @@ fn row(daemon: &str, association: Association, v: &Variables, now: NtpTimestamp)
     row.set_reach(reach);
     row.stratum = v.integer("stratum").and_then(|n| u8::try_from(n).ok());
     row.refid = v.text("refid").map(str::to_owned);
-    row.poll_interval_s = poll(v).map(|poll| 2f64.powi(poll));
+    row.poll_interval_s = poll(v, least_poll).map(|poll| 2f64.powi(poll));
     let received = v.timestamp("rec");
     row.last_sample_age_s = received.map(|at| now.since(at).seconds().max(0.0));
-    if reach != 0 || received.is_some() {
+    // A peer that is given up is wiped: its noughts are no measurement.
+    let wiped = reach == 0 && v.number("delay").is_none_or(|delay| delay == 0.0);
+    if !wiped && (reach != 0 || received.is_some()) {
         row.offset_s = v.milliseconds("offset");
         row.measured_offset_s = row.offset_s;
         row.delay_s = v.milliseconds("delay");
@@ -151,11 +165,12 @@ fn state(association: Association, reach: u8, v: &Variables) -> State {
     }
 }
 
-/// The interval that is in force, as ntpq takes it: the smaller of both sides', at least 3.
-fn poll(v: &Variables) -> Option<i32> {
+/// The interval that is in force, as ntpq takes it: the smaller of both sides', and not under the
+/// daemon's least (`mintc`: 3 of ntpd, 0 of NTPsec).
+fn poll(v: &Variables, least: i64) -> Option<i32> {
     let host = v.integer("hpoll")?;
     let peer = v.integer("ppoll").unwrap_or(host);
-    i32::try_from(host.min(peer).clamp(3, 24)).ok()
+    i32::try_from(host.min(peer).clamp(least, 24)).ok()
 }
 
 /// Root distance λ (RFC 5905 §11.2), from what the association states.
@@ -200,6 +215,8 @@ fn describe(
         || sources
             .iter()
             .any(|row| row.state == State::Selected && row.kind == SourceKind::Local);
+    let alone = followed.is_none() && orphan(v.text("refid").unwrap_or_default());
+    let local = local || alone;
     daemon.local_reference = local;
     let synchronised = status.leap() != Leap::Unsynchronised && !local;
     daemon.synchronised = Some(synchronised);
@@ -233,5 +250,20 @@ fn describe(
         let (seconds, nanos) = at.to_unix(now_s);
         daemon.last_update = Some(rfc3339(seconds, nanos));
         daemon.last_update_age_s = Some(now.since(at).seconds().max(0.0));
+    }
+}
+
+/// A server without sources that others may follow all the same (`tos orphan`) names itself.
+fn orphan(refid: &str) -> bool {
+    matches!(refid, "127.0.0.1" | "ORPH" | "LOOP")
+}
+
+/// The last peer is gone, or none may be followed any more: ntpd keeps its leap indicator, its
+/// reference and its stratum all the same, for as long as it runs.
+fn coasting(daemon: &mut DaemonRow, sources: &[SourceRow]) {
+    let followed = |row: &SourceRow| row.state == State::Selected;
+    if daemon.synchronised == Some(true) && !sources.iter().any(followed) {
+        daemon.synchronised = Some(false);
+        daemon.follows = None;
     }
 }
