@@ -42,6 +42,7 @@ mod side_by_side;
 mod sources;
 mod sources_cloud;
 mod sources_hang;
+mod sources_keys;
 mod sources_lost;
 mod sources_machine;
 mod sources_peers;

@@ -65,7 +65,15 @@ pub fn live(
             Err(error) => return Err(failed(error)),
         }
     }
-    for source in new.iter().filter(|n| !old.iter().any(|o| same(o, n))) {
+    let added: Vec<&TimeSource> = new
+        .iter()
+        .filter(|n| !old.iter().any(|o| same(o, n)))
+        .collect();
+    if added.iter().any(|source| source.key.is_some()) {
+        // The key may have come to its file after the daemon read it.
+        client.ask_if_allowed(&Request::Rekey).map_err(failed)?;
+    }
+    for source in added {
         if source.kind == SourceKind::Refclock {
             continue;
         }

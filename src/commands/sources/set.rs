@@ -6,6 +6,7 @@ mod check;
 mod cloud;
 mod files;
 mod follow;
+mod key;
 mod place;
 
 use super::edit::Change;
@@ -274,6 +275,7 @@ fn carry_out(
         status: ExitStatus::Done,
     };
     let edits = texts(changes, place)?;
+    key::check(changes, place)?;
     for (path, old, new) in &edits {
         report.files.push(ChangedFile {
             path: path.clone(),
