@@ -86,6 +86,13 @@ impl Finding {
         self.next = Some(next.into());
         self
     }
+
+    /// With the next thing to type, where it is known.
+    #[must_use]
+    pub fn maybe_next(mut self, next: Option<String>) -> Self {
+        self.next = next;
+        self
+    }
 }
 
 /// The findings for people, gravest first, the text wrapped and the next command on its own line.

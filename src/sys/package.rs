@@ -62,6 +62,18 @@ impl Manager {
             .map(|(manager, _)| *manager)
     }
 
+    /// The manager of an image: the first whose program is in it.
+    #[must_use]
+    pub fn of_image(root: &Path) -> Option<Self> {
+        let there = |program: &str| {
+            let places = ["usr/bin", "sbin"].map(|place| root.join(place).join(program));
+            places.iter().any(|path| files::exists(path))
+        };
+        ALL.iter()
+            .find(|(_, program)| there(program))
+            .map(|(manager, _)| *manager)
+    }
+
     /// What a person would type to install a package.
     #[must_use]
     pub fn command(self, package: &str) -> String {

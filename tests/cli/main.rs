@@ -45,6 +45,7 @@ mod sources_hang;
 mod sources_keys;
 mod sources_lost;
 mod sources_machine;
+mod sources_next;
 mod sources_peers;
 mod sources_set;
 mod sources_told;

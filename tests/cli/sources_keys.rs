@@ -64,70 +64,73 @@ sleep 1; follow >$DIR/set; echo $? >$DIR/set.code; $CB sources --json >$DIR/sour
     assert_ne!(row["reach"], 0, "{row}");
 }
 
+const CHRONY: &str = "etc/chrony/chrony.conf";
+const OWN: &str = "etc/clockbox/clockbox.conf";
+const NTP: &str = "etc/ntp.conf";
+
+/// The file, its text, the keys in it, the status, words of the message, the command.
+const CASES: &[(&str, &str, &str, u8, &str, &str)] = &[
+    (
+        CHRONY,
+        "keyfile /etc/k\n",
+        "9 SHA1 HEX:00112233\n",
+        0,
+        "",
+        "",
+    ),
+    (
+        CHRONY,
+        "server a.example\n",
+        "",
+        65,
+        "names no file of keys (keyfile)",
+        "echo \"keyfile /etc/chrony/chrony.keys\" >>/etc/chrony/chrony.conf",
+    ),
+    (
+        CHRONY,
+        "keyfile /etc/k\n",
+        "9 SHA1 HEX:zz\n",
+        65,
+        "chronyd does not use it",
+        "sudoedit /etc/k",
+    ),
+    (
+        OWN,
+        "keyfile /etc/none\n",
+        "",
+        65,
+        "no key 9 in /etc/none",
+        "echo \"9 SHA256 HEX:$(openssl rand -hex 32)\" >>/etc/none",
+    ),
+    (
+        NTP,
+        "keys /etc/k\ntrustedkey 5 9\n",
+        "9 MD5 secret\n",
+        0,
+        "",
+        "",
+    ),
+    (
+        NTP,
+        "keys /etc/k\ntrustedkey 5\n",
+        "9 MD5 secret\n",
+        65,
+        "key 9 is not in trustedkey",
+        "echo \"trustedkey 9\" >>/etc/ntp.conf",
+    ),
+    (
+        NTP,
+        "keys /etc/k\ntrustedkey 9\n",
+        "5 MD5 secret\n",
+        65,
+        "no key 9 in /etc/k",
+        "echo \"9 SHA1 $(openssl rand -hex 20)\" >>/etc/k",
+    ),
+];
+
 #[test]
 fn every_daemons_keys_are_looked_for_where_its_file_says() {
-    let chrony = "etc/chrony/chrony.conf";
-    let (own, ntp) = ("etc/clockbox/clockbox.conf", "etc/ntp.conf");
-    let cases: &[(&str, &str, &str, u8, &str, &str)] = &[
-        // The file, its text, the keys in it, the status, words of the message, the command.
-        (
-            chrony,
-            "keyfile /etc/k\n",
-            "9 SHA1 HEX:00112233\n",
-            0,
-            "",
-            "",
-        ),
-        (
-            chrony,
-            "server a.example\n",
-            "",
-            65,
-            "names no file of keys (keyfile)",
-            "echo \"keyfile /etc/chrony/chrony.keys\" >>/etc/chrony/chrony.conf",
-        ),
-        (
-            chrony,
-            "keyfile /etc/k\n",
-            "9 SHA1 HEX:zz\n",
-            65,
-            "chronyd does not use it",
-            "sudoedit /etc/k",
-        ),
-        (
-            own,
-            "keyfile /etc/none\n",
-            "",
-            65,
-            "no key 9 in /etc/none",
-            "echo \"9 SHA256 HEX:$(openssl rand -hex 32)\" >>/etc/none",
-        ),
-        (
-            ntp,
-            "keys /etc/k\ntrustedkey 5 9\n",
-            "9 MD5 secret\n",
-            0,
-            "",
-            "",
-        ),
-        (
-            ntp,
-            "keys /etc/k\ntrustedkey 5\n",
-            "9 MD5 secret\n",
-            65,
-            "key 9 is not in trustedkey",
-            "echo \"trustedkey 9\" >>/etc/ntp.conf",
-        ),
-        (
-            ntp,
-            "keys /etc/k\ntrustedkey 9\n",
-            "5 MD5 secret\n",
-            65,
-            "no key 9 in /etc/k",
-            "echo \"9 SHA1 $(openssl rand -hex 20)\" >>/etc/k",
-        ),
-    ];
-    for (path, text, keys, status, words, hint) in cases {
+    for (path, text, keys, status, words, hint) in CASES {
         let root = tempfile::tempdir().unwrap();
         let conf = root.path().join(path);
         std::fs::create_dir_all(conf.parent().unwrap()).unwrap();

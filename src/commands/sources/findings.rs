@@ -2,7 +2,6 @@
 //! file and daemon, too few sources, sources that must not be mixed. Pure: facts in, findings out.
 
 use super::configured::Configured;
-use super::configured::Refclock;
 use super::gather::Gathered;
 use super::observed::Observed;
 use super::witnesses;
@@ -15,6 +14,7 @@ use crate::report::finding::Finding;
 use crate::report::sources::SourceKind;
 use crate::report::sources::SourceRow;
 use crate::report::sources::State;
+use crate::report::sources::explain::TAI_OPTION;
 use crate::report::sources::explain::direction;
 use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
@@ -49,11 +49,7 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
             found.extend(differences(seen, conf, now, age));
             found.extend(lines(seen, conf, gathered.cloud));
             let steered = gathered.running.iter().any(|d| d.kind == Kind::Ptp4l);
-            found.extend(
-                steered
-                    .then(|| steered_tai(&conf.refclocks, gathered))
-                    .flatten(),
-            );
+            found.extend(steered.then(|| steered_tai(conf, gathered)).flatten());
         }
         let mut numbers = witnesses::findings(seen, gathered);
         // What is asked directly is nobody's but the configuration's.
@@ -189,14 +185,13 @@ fn is_tai(row: &SourceRow) -> bool {
 /// A PTP clock that runs on TAI by what the sources say: 37 s from UTC, on whichever side of it the
 /// system clock stands.
 fn measured_tai(seen: &Observed) -> Option<Finding> {
-    let next = "add the option tai to its refclock line (offset 37 before chrony 4), then restart the daemon";
     if let Some(clock) = seen.sources.iter().find(|row| is_tai(row)) {
         return Some(
             Finding::error(format!(
-                "{} runs on TAI, 37 s ahead of UTC, and is read as UTC",
+                "{} runs on TAI, 37 s ahead of UTC, and is read as UTC. {TAI_OPTION}",
                 clock.title()
             ))
-            .next(next),
+            .maybe_next(clock.edit()),
         );
     }
     // The clock follows it already: then it is the servers that are 37 s off.
@@ -214,16 +209,17 @@ fn measured_tai(seen: &Observed) -> Option<Finding> {
     let all = servers.clone().count();
     (all > 0 && servers.filter(apart).count() == all).then(|| {
         Finding::error(format!(
-            "this clock is 37 s ahead of every server: it follows {}, which runs on TAI and is read as UTC",
+            "this clock is 37 s ahead of every server: it follows {}, which runs on TAI and is read as UTC. {TAI_OPTION}",
             follows_clock.title()
         ))
-        .next(next)
+        .maybe_next(follows_clock.edit())
     })
 }
 
 /// A PTP clock of a network card that ptp4l steers, read as if it were UTC.
-fn steered_tai(refclocks: &[Refclock], gathered: &Gathered) -> Option<Finding> {
-    let clock = refclocks
+fn steered_tai(conf: &Configured, gathered: &Gathered) -> Option<Finding> {
+    let clock = conf
+        .refclocks
         .iter()
         .filter(|c| c.driver == "PHC" && !c.tai)
         .find(|c| {
@@ -236,10 +232,10 @@ fn steered_tai(refclocks: &[Refclock], gathered: &Gathered) -> Option<Finding> {
         })?;
     Some(
         Finding::warning(format!(
-            "{} ({}) is read as UTC while ptp4l runs: PTP's own time is TAI, 37 s ahead",
+            "{} ({}) is read as UTC while ptp4l runs: PTP's own time is TAI, 37 s ahead. Unless the grandmaster gives UTC, its refclock line wants the option tai",
             clock.refid, clock.parameter
         ))
-        .next("unless the grandmaster gives UTC: add the option tai to its refclock line"),
+        .next(format!("sudoedit {}", conf.path)),
     )
 }
 
@@ -327,10 +323,10 @@ fn differences(seen: &Observed, conf: &Configured, now: i64, age_s: Option<f64>)
     for swap in &conf.swap_files {
         found.push(
             Finding::warning(format!(
-                "an editor has {} open ({swap} is there): what was typed may not be saved",
+                "an editor has {} open ({swap} is there): what was typed may not be saved. Save it there, then the command makes the daemon read it",
                 conf.path
             ))
-            .next(format!("save it there, then: {restart}")),
+            .next(restart.clone()),
         );
     }
     if conf.errors > 0 {

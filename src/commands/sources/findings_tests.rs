@@ -162,8 +162,9 @@ fn a_ptp_clock_on_tai_is_told_before_and_after_the_clock_follows_it() {
 #[test]
 fn a_cards_clock_that_ptp4l_steers_wants_the_option_tai() {
     let gathered = Gathered::default();
-    let of = |text: &str| steered_tai(&configured(text).refclocks, &gathered);
+    let of = |text: &str| steered_tai(&configured(text), &gathered);
     let told = of("refclock PHC /dev/ptp0 poll 0\n").unwrap();
+    assert_eq!(told.next.as_deref(), Some("sudoedit /etc/chrony.conf"));
     assert!(
         told.text.contains("PHC0 (/dev/ptp0) is read as UTC"),
         "{told:?}"
@@ -178,8 +179,8 @@ fn a_cards_clock_that_ptp4l_steers_wants_the_option_tai() {
         }],
         ..Gathered::default()
     };
-    let refclocks = configured("refclock PHC /dev/ptp0 poll 0\n").refclocks;
-    assert_eq!(steered_tai(&refclocks, &host), None);
+    let conf = configured("refclock PHC /dev/ptp0 poll 0\n");
+    assert_eq!(steered_tai(&conf, &host), None);
 }
 
 #[test]

@@ -135,10 +135,25 @@ pub fn remote(host: &str, limit_s: f64) -> Result<Gathered, Failure> {
     if host.starts_with('/') {
         let asked = asked_cmdmon(cmdmon::Endpoint::Unix(host.into()), limit_s);
         return asked.map(alone).map_err(|error| {
-            let text = format!("{host} tells nothing of its sources: {error}");
-            Failure::new(ExitStatus::Unknown, text)
-                .hint("it answers root and the daemon's own user; bindcmdaddress in the daemon's configuration says where it is")
-                .target(host)
+            let denied = matches!(&error, cmdmon::AskError::System(e) if e.is_permission());
+            let (status, why) = match (denied, &error) {
+                (true, _) => (
+                    ExitStatus::NoPermission,
+                    "; it is for root and the daemon's own user",
+                ),
+                (_, cmdmon::AskError::Absent(_)) => (
+                    ExitStatus::Unknown,
+                    "; the daemon's configuration says where its socket is (bindcmdaddress)",
+                ),
+                _ => (ExitStatus::Unknown, ""),
+            };
+            let text = format!("{host} tells nothing of its sources: {error}{why}");
+            let failure = Failure::new(status, text).target(host);
+            if denied && !sys::host::is_root() {
+                failure.hint(format!("sudo clockbox sources --host {host}"))
+            } else {
+                failure.hint("clockbox sources")
+            }
         });
     }
     let mut problems = Vec::new();
@@ -162,9 +177,12 @@ pub fn remote(host: &str, limit_s: f64) -> Result<Gathered, Failure> {
     problems.dedup();
     Err(Failure::new(
         ExitStatus::Unknown,
-        format!("{host} tells nothing of its sources: {}", problems.join("; ")),
+        format!(
+            "{host} tells nothing of its sources: {}. It has to permit it: chrony.conf there needs cmdallow and bindcmdaddress, ntp.conf a restrict line without noquery. Whether it gives its time can be seen from here",
+            problems.join("; ")
+        ),
     )
-    .hint("it has to permit it: chrony.conf there needs `cmdallow` and `bindcmdaddress`, ntp.conf a `restrict` without noquery")
+    .hint(format!("clockbox check-port {name}"))
     .target(host))
 }
 
@@ -189,8 +207,8 @@ fn with_port(host: &str) -> Result<(&str, Option<u16>), Failure> {
     };
     match port.parse::<u16>() {
         Ok(port) if port != 0 => Ok((name, Some(port))),
-        _ => Err(Failure::usage(format!("--host {host}: {port} is no port"))
-            .hint("give a number from 1 to 65535, or none for the usual ones: 323 and 123")
+        _ => Err(Failure::usage(format!("--host {host}: {port} is no port: those are the numbers from 1 to 65535; without one it is 323, then 123"))
+            .hint(format!("clockbox sources --host {name}"))
             .target(host)),
     }
 }

@@ -63,9 +63,9 @@ pub fn look(wanted: &Wanted<'_>, context: &Context) -> Result<SourcesReport, Fai
 fn nothing() -> Failure {
     Failure::new(
         ExitStatus::Unknown,
-        "no time daemon runs here, and no configuration names a server",
+        "no time daemon runs here, and no configuration names a server; how wrong the clock is can be measured",
     )
-    .hint("how wrong is this clock? clockbox sync --dry-run")
+    .hint("clockbox sync --dry-run")
 }
 
 fn report(
@@ -210,6 +210,15 @@ pub fn lost(name: &str, sources: &[SourceRow]) -> String {
     }
 }
 
+/// Nobody says anything of it.
+fn untold(daemons: &[DaemonRow]) -> String {
+    let unknown = "it cannot be told whether the clock is synchronised";
+    match daemons.iter().find(|daemon| daemon.hangs) {
+        Some(daemon) => format!("{unknown}: {} answers nobody", daemon.name),
+        None => unknown.to_owned(),
+    }
+}
+
 /// Synchronised? To whom, how far, how sure, since when.
 fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow]) -> String {
     if let Some(daemon) = best {
@@ -289,9 +298,5 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
             ),
         };
     }
-    let unknown = "it cannot be told whether the clock is synchronised";
-    match daemons.iter().find(|daemon| daemon.hangs) {
-        Some(daemon) => format!("{unknown}: {} answers nobody", daemon.name),
-        None => unknown.to_owned(),
-    }
+    untold(daemons)
 }

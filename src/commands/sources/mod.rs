@@ -88,11 +88,9 @@ impl Args {
         match self.list.given() {
             None => Ok(self.verb.as_ref()),
             Some(option) => Err(Failure::usage(format!(
-                "{option} before {verb} is an option of the table of sources"
+                "{option} before {verb} is an option of the table of sources; those of {verb} stand behind it"
             ))
-            .hint(format!(
-                "its own options stand behind it: clockbox sources {verb} --help"
-            ))),
+            .hint(format!("clockbox sources {verb} --help"))),
         }
     }
 }

@@ -34,8 +34,11 @@ impl Command for Args {
         };
         if gathered.observed.is_empty() {
             return Err(
-                Failure::new(ExitStatus::Unknown, "no time daemon runs here")
-                    .hint("clockbox sources asks the configured servers directly"),
+                Failure::new(
+                    ExitStatus::Unknown,
+                    "no time daemon runs here that could have learnt something; the table of sources asks the configured servers directly",
+                )
+                .hint("clockbox sources"),
             );
         }
         let findings = findings::blind(&gathered).collect();

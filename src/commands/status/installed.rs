@@ -7,6 +7,7 @@ use crate::report::status::InstalledDaemon;
 use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
 use crate::sys::files;
+use crate::sys::package;
 use crate::sys::processes;
 use crate::sys::service;
 use crate::sys::service::Manager;
@@ -142,30 +143,54 @@ fn main_service(found: &Found) -> Option<&Service> {
         .or_else(|| found.services.first())
 }
 
-/// What is worth saying of services. `starts`: a service manager runs that starts them, which in a
-/// container it does not do; `None` for an image, where that cannot be asked.
+/// What is worth saying of the services of an image.
 #[must_use]
-pub fn findings(found: &[Found], starts: Option<bool>) -> Vec<Finding> {
-    let image = starts.is_none();
+pub fn image_findings(found: &[Found], root: &Path) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let enabled = enabled(found);
+    let dir = root.display();
+    if let Some(conflict) = conflict(&enabled) {
+        let next = conflict.next.as_deref().map(|next| {
+            next.replace(
+                "systemctl disable --now ",
+                &format!("systemctl --root {dir} disable "),
+            )
+        });
+        out.push(Finding { next, ..conflict });
+    }
+    if enabled.is_empty() {
+        let text = "no time daemon is enabled: nothing will keep the clock of this image";
+        let mut own = found.iter().filter(|f| f.kind.disciplines());
+        let next = match own.find_map(main_service) {
+            Some(service) => Some(format!("systemctl --root {dir} enable {}", service.name)),
+            None => install_chrony(root),
+        };
+        let hint = match next {
+            Some(_) => "",
+            None => ". Install chrony in it, or clockbox's own daemon",
+        };
+        out.push(Finding::warning(format!("{text}{hint}")).maybe_next(next));
+    }
+    out
+}
+
+/// What installs chrony on this machine, or in the image; `None` where no package manager is known.
+#[must_use]
+pub fn install_chrony(root: &Path) -> Option<String> {
+    if root == Path::new("/") {
+        return Some(package::Manager::find()?.command("chrony"));
+    }
+    let command = package::Manager::of_image(root)?.command("chrony");
+    Some(format!("chroot {} {command}", root.display()))
+}
+
+/// What is worth saying of services. `starts`: a service manager runs that starts them, which in a
+/// container it does not do.
+#[must_use]
+pub fn findings(found: &[Found], starts: bool) -> Vec<Finding> {
     let mut out = Vec::new();
     let enabled = enabled(found);
     out.extend(conflict(&enabled));
-    if image {
-        if enabled.is_empty() {
-            let mut own = found.iter().filter(|f| f.kind.disciplines());
-            let next = match own.find_map(main_service) {
-                Some(service) => format!("systemctl --root DIR enable {}", service.name),
-                None => "install one in it: chrony, or clockbox's own daemon".to_owned(),
-            };
-            out.push(
-                Finding::warning(
-                    "no time daemon is enabled: nothing will keep the clock of this image",
-                )
-                .next(next),
-            );
-        }
-        return out;
-    }
     let at_work: Vec<&str> = found
         .iter()
         .filter(|f| f.keeps_clock())
@@ -179,7 +204,7 @@ pub fn findings(found: &[Found], starts: Option<bool>) -> Vec<Finding> {
             .is_some_and(|unit| unit.name != service.name);
         let idle_now = f.running.is_none() || (beside && !f.keeps_clock());
         if idle_now && enabled.len() == 1 {
-            let starts = starts == Some(true) && !service.held_back();
+            let starts = starts && !service.held_back();
             out.push(idle(&service.name, &at_work, starts));
         }
     }
@@ -201,12 +226,26 @@ pub fn findings(found: &[Found], starts: Option<bool>) -> Vec<Finding> {
         }
     }
     if found.iter().all(|f| f.running.is_none()) && enabled.is_empty() {
-        out.push(
-            Finding::error("no time daemon runs and none is enabled: the clock drifts")
-                .next("install chrony (apt install chrony, dnf install chrony), or: clockbox sync --daemon"),
-        );
+        out.push(nobody(found));
     }
     out
+}
+
+/// No daemon at all: what is installed is started, else chrony is installed.
+fn nobody(found: &[Found]) -> Finding {
+    let text = "no time daemon runs and none is enabled: the clock drifts";
+    let mut own = found.iter().filter(|f| f.kind.disciplines());
+    if let Some(service) = own.find_map(main_service).filter(|service| !service.masked) {
+        let text = format!("{text}. {} is installed", service.name);
+        return Finding::error(text).next(format!("systemctl enable --now {}", service.name));
+    }
+    match install_chrony(Path::new("/")) {
+        Some(command) => Finding::error(format!(
+            "{text}. chrony would keep it, or clockbox itself (clockbox sync --daemon)"
+        ))
+        .next(command),
+        None => Finding::error(text).next("clockbox sync --daemon"),
+    }
 }
 
 /// Those that are started at boot and are to steer the clock, with the service that does it.
@@ -252,12 +291,18 @@ fn conflict(enabled: &[(&Found, &Service)]) -> Option<Finding> {
     let running = running.or_else(|| enabled.iter().find(|(f, _)| f.running.is_some()));
     let keep = running.map_or(first.name.as_str(), |(_, s)| s.name.as_str());
     let drop: Vec<&str> = names.iter().copied().filter(|n| *n != keep).collect();
+    let (all, goes) = match names.as_slice() {
+        [one, other] => (format!("{one} and {other} are both"), "One"),
+        [most @ .., last] => (
+            format!("{} and {last} are all", most.join(", ")),
+            "All but one",
+        ),
+        [] => return None,
+    };
+    let have = if goes == "One" { "has" } else { "have" };
     Some(
-        Finding::error(format!(
-            "{} are all enabled: {effect}. One has to go",
-            names.join(" and ")
-        ))
-        .next(format!("systemctl disable --now {}", drop.join(" "))),
+        Finding::error(format!("{all} enabled: {effect}. {goes} {have} to go"))
+            .next(format!("systemctl disable --now {}", drop.join(" "))),
     )
 }
 

@@ -28,14 +28,14 @@ fn chronyd_enabled_where_ntpd_is_to_run_is_told_with_what_happens() {
         ("ntpd", "[Unit]\n", true),
     ]);
     let found = find(root.path(), None);
-    let told = findings(&found, None);
+    let told = image_findings(&found, Path::new("/mnt"));
     assert!(
         told[0].text.contains("chronyd and ntpd") && told[0].text.contains("conflict"),
         "{told:?}"
     );
     assert_eq!(
         told[0].next.as_deref(),
-        Some("systemctl disable --now ntpd")
+        Some("systemctl --root /mnt disable ntpd")
     );
     // The table of sources says it too.
     let beside = started_together(root.path(), &[]).unwrap();
@@ -53,16 +53,19 @@ fn one_enabled_daemon_in_an_image_is_fine_and_none_is_not() {
         ("chronyd", "[Unit]\n", true),
         ("systemd-timesyncd", "[Unit]\n", false),
     ]);
-    assert!(findings(&find(root.path(), None), None).is_empty());
+    assert!(image_findings(&find(root.path(), None), Path::new("/mnt")).is_empty());
     assert_eq!(started_together(root.path(), &[]), None);
     let root = image(&[("chronyd", "[Unit]\n", false)]);
-    assert_eq!(findings(&find(root.path(), None), None).len(), 1);
+    assert_eq!(
+        image_findings(&find(root.path(), None), Path::new("/mnt")).len(),
+        1
+    );
 }
 
 #[test]
 fn enabled_but_not_running_and_the_reverse_are_told() {
     let root = image(&[("chronyd", "[Unit]\n", true)]);
-    let told = findings(&find(root.path(), Some(&[])), Some(true));
+    let told = findings(&find(root.path(), Some(&[])), true);
     assert!(
         told[0].text.contains("enabled but does not run"),
         "{told:?}"
@@ -77,7 +80,7 @@ fn enabled_but_not_running_and_the_reverse_are_told() {
         age_s: None,
         stopped: vec![],
     };
-    let told = findings(&find(root.path(), Some(&[process])), Some(true));
+    let told = findings(&find(root.path(), Some(&[process])), true);
     assert!(told[0].text.contains("not enabled"), "{told:?}");
 }
 
@@ -96,7 +99,7 @@ fn runs(kind: Kind) -> Running {
 #[test]
 fn an_idle_timesyncd_is_no_error_where_another_daemon_works() {
     let root = image(&[("systemd-timesyncd", "[Unit]\n", true)]);
-    let told = findings(&find(root.path(), Some(&[runs(Kind::Ntpd)])), Some(true));
+    let told = findings(&find(root.path(), Some(&[runs(Kind::Ntpd)])), true);
     assert!(
         told.iter().all(|f| f.severity != Severity::Error),
         "{told:?}"
@@ -110,7 +113,7 @@ fn an_idle_timesyncd_is_no_error_where_another_daemon_works() {
         Some("systemctl disable systemd-timesyncd")
     );
     // Nothing starts services in a container.
-    let told = findings(&find(root.path(), Some(&[])), Some(false));
+    let told = findings(&find(root.path(), Some(&[])), false);
     assert!(
         told[0].text.contains("the host keeps the clock"),
         "{told:?}"
@@ -124,7 +127,7 @@ fn a_timesyncd_whose_unit_gives_way_to_ntpd_is_not_in_its_way() {
         ("systemd-timesyncd", "[Unit]\nConflicts=ntp.service\n", true),
         ("ntp", "[Unit]\n", true),
     ]);
-    let both = findings(&find(root.path(), None), None);
+    let both = image_findings(&find(root.path(), None), Path::new("/mnt"));
     assert_eq!(both[0].severity, Severity::Error, "{both:?}");
     let drop_ins = root
         .path()
@@ -134,13 +137,13 @@ fn a_timesyncd_whose_unit_gives_way_to_ntpd_is_not_in_its_way() {
     fs::write(drop_ins.join("disable-with-time-daemon.conf"), condition).unwrap();
     // The program is not there yet: nothing gives way.
     assert_eq!(
-        findings(&find(root.path(), None), None)[0].severity,
+        image_findings(&find(root.path(), None), Path::new("/mnt"))[0].severity,
         Severity::Error
     );
     fs::create_dir_all(root.path().join("usr/sbin")).unwrap();
     fs::write(root.path().join("usr/sbin/ntpd"), "").unwrap();
     let found = find(root.path(), Some(&[runs(Kind::Ntpd)]));
-    assert!(findings(&found, Some(true)).is_empty(), "{found:?}");
+    assert!(findings(&found, true).is_empty(), "{found:?}");
     let rows = rows(&found, &[], false);
     let timesyncd = rows.iter().find(|row| row.name == "systemd-timesyncd");
     assert_eq!(
@@ -156,7 +159,7 @@ fn ntpd_enabled_where_chronyd_runs_is_the_one_to_go() {
         ("ntpd", "[Unit]\n", true),
     ]);
     for (runs_now, goes) in [(Kind::Chronyd, "ntpd"), (Kind::Ntpd, "chronyd")] {
-        let told = findings(&find(root.path(), Some(&[runs(runs_now)])), Some(true));
+        let told = findings(&find(root.path(), Some(&[runs(runs_now)])), true);
         assert_eq!(told[0].severity, Severity::Error);
         assert_eq!(
             told[0].next,
@@ -179,7 +182,7 @@ fn a_daemon_that_leaves_the_clock_alone_replaces_nobody() {
         ("systemd-timesyncd", Kind::Chronyd),
     ] {
         let root = image(&[(service, "[Unit]\n", true), ("clockbox", "[Unit]\n", false)]);
-        let told = findings(&find(root.path(), Some(&[looks(kind)])), Some(true));
+        let told = findings(&find(root.path(), Some(&[looks(kind)])), true);
         assert_eq!(told.len(), 1, "{told:?}");
         assert_eq!(told[0].severity, Severity::Error);
         assert_eq!(told[0].next, Some(format!("systemctl start {service}")));
@@ -190,7 +193,7 @@ fn a_daemon_that_leaves_the_clock_alone_replaces_nobody() {
         ("clockbox", "[Unit]\n", false),
     ]);
     let both = [runs(Kind::Chronyd), looks(Kind::Clockbox)];
-    let told = findings(&find(root.path(), Some(&both)), Some(true));
+    let told = findings(&find(root.path(), Some(&both)), true);
     assert!(told.is_empty(), "{told:?}");
 }
 
@@ -202,9 +205,9 @@ fn the_service_is_the_one_that_runs() {
         ("beside", "[Unit]\n", true),
     ]);
     let mut found = find(root.path(), Some(&[runs(Kind::Clockbox)]));
-    assert_eq!(findings(&found, Some(true)).len(), 1);
+    assert_eq!(findings(&found, true).len(), 1);
     found[0].unit = service::find(root.path(), "beside");
-    assert!(findings(&found, Some(true)).is_empty(), "{found:?}");
+    assert!(findings(&found, true).is_empty(), "{found:?}");
     let rows = rows(&found, &[], false);
     assert_eq!(
         (rows[0].service.as_deref(), rows[0].enabled),

@@ -99,7 +99,7 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     found.extend(hang::findings(&gathered));
     found.extend(installed::findings(
         &services,
-        Some(service::manager(root) != Manager::None),
+        service::manager(root) != Manager::None,
     ));
     found.extend(zone.map(|zone| zone.findings).unwrap_or_default());
     found.extend(machine::rtc_finding(&clocks));
@@ -179,13 +179,16 @@ fn image(root: &Path) -> Result<StatusReport, Failure> {
     if !root.is_dir() {
         return Err(Failure::new(
             ExitStatus::NoInput,
-            format!("{}: no such directory", root.display()),
+            format!(
+                "{}: no such directory; an image is mounted first, then looked at",
+                root.display()
+            ),
         )
-        .hint("mount the image first, then name the directory it is mounted on")
+        .hint("lsblk --fs")
         .target(root.display().to_string()));
     }
     let services = installed::find(root, None);
-    let mut found = installed::findings(&services, None);
+    let mut found = installed::image_findings(&services, root);
     let mut notes = Vec::new();
     found.extend(
         zone(Some(root), &mut notes)

@@ -68,19 +68,21 @@ impl Advice {
 const FAR_OFF_S: f64 = 0.5;
 /// TAI minus UTC since 2017.
 const TAI_OFFSET_S: f64 = 37.0;
+/// What a reference clock on TAI wants.
+pub const TAI_OPTION: &str = "Its refclock line wants the option tai (offset -37 before chrony 3.3), the daemon then a restart";
 
 /// The sentence for a row, `None` when it is plainly good and says so by itself.
 #[must_use]
 pub fn explain(row: &SourceRow, limits: &Limits) -> Option<Advice> {
     if tai(row) {
         let what = row.reference.as_deref().unwrap_or("it");
-        return Some(
-            say(format!(
-                "{what} runs on TAI, which is {TAI_OFFSET_S} s ahead of UTC: its {} are no error of this clock",
+        return Some(Advice {
+            next: row.edit(),
+            ..say(format!(
+                "{what} runs on TAI, which is {TAI_OFFSET_S} s ahead of UTC: its {} are no error of this clock. {TAI_OPTION}",
                 row.offset_s.map_or("37 s".to_owned(), seconds)
             ))
-            .next("add the option tai to its refclock line (or offset 37 before chrony 4)"),
-        );
+        });
     }
     let advice = match row.state {
         State::Selected => selected(row),

@@ -246,6 +246,13 @@ impl SourceRow {
         known.unwrap_or("(no name)")
     }
 
+    /// What opens the file that its line is in.
+    #[must_use]
+    pub fn edit(&self) -> Option<String> {
+        let (file, _) = self.configured_at.as_deref()?.rsplit_once(':')?;
+        Some(format!("sudoedit {file}"))
+    }
+
     /// True when something has come from it lately, usable or not.
     #[must_use]
     pub fn answers(&self) -> bool {

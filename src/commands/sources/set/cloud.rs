@@ -3,6 +3,7 @@
 
 use super::place::Place;
 use super::place::form;
+use super::place::install_chrony;
 use crate::commands::host_files::HostFiles;
 use crate::commands::refclock_line;
 use crate::commands::sources::edit::Change;
@@ -12,6 +13,7 @@ use crate::conf::cloud;
 use crate::conf::cloud::Cloud;
 use crate::conf::cloud::Hypervisor;
 use crate::conf::cloud::Platform;
+use crate::conf::near::nearest;
 use crate::conf::ptp::PtpKind;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
@@ -71,8 +73,15 @@ pub(super) fn time(named: &str, place: &Place) -> Result<CloudTime, Failure> {
     if named != "auto" {
         let Some(cloud) = Cloud::ALL.iter().find(|c| c.word() == named) else {
             let words: Vec<&str> = Cloud::ALL.iter().map(|c| c.word()).collect();
-            return Err(Failure::usage(format!("--cloud={named}: no such cloud"))
-                .hint(format!("known are {}", words.join(", "))));
+            let near = nearest(named, words.iter().copied()).or(words.first().copied());
+            return Err(Failure::usage(format!(
+                "--cloud={named}: no such cloud; known are {}",
+                words.join(", ")
+            ))
+            .hint(format!(
+                "clockbox sources set --cloud={}",
+                near.unwrap_or_default()
+            )));
         };
         platform.cloud = Some(*cloud);
     }
@@ -89,11 +98,11 @@ pub(super) fn time(named: &str, place: &Place) -> Result<CloudTime, Failure> {
                 return Err(Failure::new(
                     ExitStatus::Unavailable,
                     format!(
-                        "the time here is the host's PTP clock, which {} cannot follow",
+                        "the time here is the host's PTP clock, which {} cannot follow, but chronyd can",
                         place.kind.word()
                     ),
                 )
-                .hint("chronyd can: install chrony, then clockbox sources set --cloud"));
+                .hint(install_chrony(&place.root)));
             }
             hosts(clock.as_ref(), &platform, place)
         }
@@ -169,9 +178,9 @@ fn servers(cloud: Cloud, platform: &Platform, place: &Place) -> CloudTime {
         findings.push(
             Finding::info(
                 "some instances have Amazon's PTP clock as well, nearer still: it is not there, or not switched on \
-                 (ENA driver 2.10 or newer with phc_enable=1; from Linux 6.17 on devlink's enable_phc)",
+                 (ENA driver 2.10 or newer with phc_enable=1; from Linux 6.17 on devlink's enable_phc). Once /dev/ptp_ena is there, the command takes it",
             )
-            .next("once /dev/ptp_ena is there: clockbox sources set --cloud"),
+            .next("sudo clockbox sources set --cloud"),
         );
     }
     let unwanted = if cloud.smears() { LEAP_FILES } else { &[] };
@@ -220,7 +229,7 @@ fn hosts(
                 format!("Azure's time comes through hv_utils as a PTP clock called hyperv, and there is none{beside}"),
             )
             .hint(
-                "load it: sudo modprobe hv_utils && echo hv_utils | sudo tee /etc/modules-load.d/hv_utils.conf",
+                "sudo modprobe hv_utils && echo hv_utils | sudo tee /etc/modules-load.d/hv_utils.conf",
             ));
         }
     };

@@ -5,6 +5,7 @@ use super::super::configured;
 use super::super::configured::Configured;
 use crate::commands::sources::edit::Form;
 use crate::commands::sources::findings;
+use crate::commands::status::installed;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::sys::daemons;
@@ -64,9 +65,14 @@ pub(super) fn place(root: &Path, image: bool) -> Result<Place, Failure> {
     }
     Err(Failure::new(
         ExitStatus::NoInput,
-        "there is no time daemon here whose configuration could be edited",
+        "there is no time daemon here whose configuration could be edited; chrony is one",
     )
-    .hint("install chrony first (apt install chrony, dnf install chrony)"))
+    .hint(install_chrony(root)))
+}
+
+/// What installs chrony on this machine, or in the image.
+pub(super) fn install_chrony(root: &Path) -> String {
+    installed::install_chrony(root).unwrap_or_else(|| "clockbox sync --daemon".to_owned())
 }
 
 /// Why the configuration of a daemon that runs was not read.
