@@ -30,6 +30,26 @@ const PAGE: u64 = 4096;
 /// When it cannot be opened or read, is larger than `limit`, or is no regular file.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let failed = |e| Error::new("read", path.display().to_string(), e);
+    let (file, length) = open_regular(path)?;
+    // Room for all of it and the end: two reads instead of many. The kernel's texts under /proc
+    // have no length.
+    let length = if length == 0 { PAGE } else { length };
+    let room = usize::try_from(length.min(limit)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(room + 1);
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(failed(io::Error::other(format!(
+            "larger than {limit} bytes"
+        ))));
+    }
+    Ok(bytes)
+}
+
+/// A regular file open for reading, and its length.
+fn open_regular(path: &Path) -> Result<(File, u64), Error> {
+    let failed = |e| Error::new("read", path.display().to_string(), e);
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
@@ -42,19 +62,19 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     if !kind.is_file() {
         return Err(failed(io::Error::other("not a regular file")));
     }
-    // Room for all of it and the end: two reads instead of many. The kernel's texts under /proc
-    // have no length.
-    let length = if kind.len() == 0 { PAGE } else { kind.len() };
-    let room = usize::try_from(length.min(limit)).unwrap_or(0);
-    let mut bytes = Vec::with_capacity(room + 1);
-    file.take(limit + 1)
+    Ok((file, kind.len()))
+}
+
+/// The first octets of a regular file, as many as it has.
+///
+/// # Errors
+/// When it cannot be opened or read, or is no regular file.
+pub fn head(path: &Path, octets: u64) -> Result<Vec<u8>, Error> {
+    let (file, _) = open_regular(path)?;
+    let mut bytes = Vec::new();
+    file.take(octets)
         .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() as u64 > limit {
-        return Err(failed(io::Error::other(format!(
-            "larger than {limit} bytes"
-        ))));
-    }
+        .map_err(|e| Error::new("read", path.display().to_string(), e))?;
     Ok(bytes)
 }
 

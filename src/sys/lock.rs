@@ -37,15 +37,30 @@ pub fn take(path: &Path) -> Result<Option<Lock>, Error> {
     }
 }
 
-/// Whether a process holds the lock of this file, which is not made; false where that cannot be
-/// seen.
+/// Whether a lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A process has it.
+    Yes,
+    /// None has.
+    No,
+    /// This user may not look.
+    Unseen,
+}
+
+/// Whether a process holds the lock of this file, which is not made.
 #[must_use]
-pub fn is_held(path: &Path) -> bool {
+pub fn held(path: &Path) -> Held {
     let open = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NOFOLLOW)
         .open(path);
-    open.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    match open.map(|file| file.try_lock_shared()) {
+        Ok(Ok(())) => Held::No,
+        Ok(Err(TryLockError::WouldBlock)) => Held::Yes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Held::No,
+        Ok(Err(_)) | Err(_) => Held::Unseen,
+    }
 }
 
 impl Lock {
@@ -64,9 +79,13 @@ mod tests {
     fn a_child_keeps_the_lock_after_its_parent_let_it_go() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        assert!(!is_held(&path) && !path.exists());
+        assert_eq!(held(&path), Held::No);
+        assert!(!path.exists());
         let lock = take(&path).unwrap().unwrap();
-        assert!(take(&path).unwrap().is_none() && is_held(&path));
+        assert!(take(&path).unwrap().is_none());
+        assert_eq!(held(&path), Held::Yes);
+        // What is no file that can be opened tells nothing.
+        assert_eq!(held(&path.join("below")), Held::Unseen);
         let mut child = Command::new("sleep")
             .arg("60")
             .stdin(lock.share().unwrap())

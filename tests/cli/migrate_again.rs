@@ -1,12 +1,14 @@
 //! `clockbox migrate-ntpd` after a migration: a second run, edits, the way back, and back again.
 
-use crate::migrate_ntpd::image;
-use crate::migrate_ntpd::tree;
+use crate::migrate_image::image;
+use crate::migrate_image::tree;
 use crate::run::Ran;
 use crate::run::clockbox;
 use crate::run::run;
+use crate::run::run_as_nobody;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -154,4 +156,58 @@ fn a_run_that_is_under_way_was_not_interrupted() {
     let findings = migrate(root, &["--dry-run"]).json()["findings"].to_string();
     assert!(findings.contains("was interrupted"), "{findings}");
     assert!(!findings.contains("under way"), "{findings}");
+}
+
+#[test]
+fn an_ordinary_user_is_told_that_a_run_under_way_cannot_be_seen() {
+    let image = image();
+    let root = image.path();
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(root, 0o755);
+    migrated(root, &[]);
+    let dir = root.join("var/lib/clockbox/migrate-ntpd");
+    let journal = dir.join("journal.json");
+    let words = |more: &'static str| {
+        let root = root.to_str().unwrap();
+        ["migrate-ntpd", "--root", root, "--dry-run", "--json", more]
+    };
+    let said = |more: &'static str| {
+        let ran = run_as_nobody(&words(more))?;
+        Some((ran.status, ran.json()["findings"].to_string()))
+    };
+    // It is done, and another may be at work.
+    let as_root = format!("sudo clockbox {}", words("--diff").join(" "));
+    let Some((status, findings)) = said("--diff") else {
+        return;
+    };
+    assert_eq!(status, 0);
+    assert!(
+        findings.contains("Only root can see whether another run is at work"),
+        "{findings}"
+    );
+    assert!(findings.contains(&as_root), "{findings}");
+    let text = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, text.replace("\"done\"", "\"started\"")).unwrap();
+    for more in ["--diff", "--rollback"] {
+        let (_, findings) = said(more).unwrap();
+        assert!(
+            findings.contains("is under way or was interrupted; only root can see which"),
+            "{findings}"
+        );
+    }
+    // Nor the journal, where the directory is closed.
+    mode(&dir, 0o700);
+    let (status, findings) = said("--diff").unwrap();
+    assert_eq!(status, 0, "{findings}");
+    assert!(
+        findings.contains("could not be seen: only root may read its journal")
+            && findings.contains(&as_root),
+        "{findings}"
+    );
+    let ran = run_as_nobody(&words("--rollback")).unwrap();
+    let hint = ran.json()["error"]["hint"].to_string();
+    let as_root = format!("sudo clockbox {}", words("--rollback").join(" "));
+    assert!(ran.status == 77 && hint.contains(&as_root), "{ran:?}");
 }

@@ -120,10 +120,13 @@ case " $* " in
         cp /stash/init /etc/init.d/chronyd
         echo "pool of.the.package" >/etc/chrony.conf
         [ -e /conflict ] || exit 0
+        # The migration is killed once this is done.
+        [ ! -e /kill ] || { rm /kill; kill=$PPID; }
         /etc/init.d/ntpd stop
         cp /usr/sbin/ntpd /stash/ntpd
         cp /etc/init.d/ntpd /stash/ntpd.init
-        rm /usr/sbin/ntpd /etc/init.d/ntpd ;;
+        rm /usr/sbin/ntpd /etc/init.d/ntpd
+        [ -z "$kill" ] || kill -9 "$kill" ;;
     *) exit 1 ;;
 esac
 "#;
@@ -311,7 +314,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Copies the libraries of a program to the places where it looks for them.
-fn with_libraries(program: &Path, root: &Path) -> bool {
+pub(crate) fn with_libraries(program: &Path, root: &Path) -> bool {
     let output = Command::new("ldd").arg(program).output();
     let Ok(text) = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()) else {
         return false;

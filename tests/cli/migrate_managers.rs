@@ -244,6 +244,33 @@ fn packages_that_give_way_are_named_and_put_back() {
     assert!(said.contains("ntpd runs"), "{said}");
 }
 
+#[test]
+fn packages_that_the_undo_of_a_killed_run_put_back_are_named_by_the_next() {
+    let Some(machine) = Machine::new(Init::UpdateRcD, "apt-get") else {
+        return;
+    };
+    machine.put("conflict", "");
+    machine.put("kill", "");
+    let said = machine
+        .run(&format!(
+            "{MIGRATE} m --install --wait 20; m --install --wait 20"
+        ))
+        .unwrap_or_default();
+    assert!(
+        said.lines().any(|line| line.trim() == "137"),
+        "the first run was killed: {said}"
+    );
+    let (status, json) = result(&said, 0);
+    assert_eq!((status, &json["result"]), (0, &"migrated".into()), "{said}");
+    let text = json["findings"][0]["text"].as_str().unwrap();
+    assert!(
+        text.ends_with(
+            "was interrupted: it was undone first; installed again: ntp; removed for that: chrony"
+        ),
+        "{text}"
+    );
+}
+
 /// The daemon that a migration started was stopped: the next run starts it again, and the way back
 /// leads to ntpd all the same.
 #[test]

@@ -31,6 +31,29 @@ pub(crate) fn run(args: &[&str]) -> Ran {
     finish(clockbox().args(args).output().unwrap())
 }
 
+/// Runs it as an ordinary user; `None` where that takes root, or the program's place is closed to
+/// others.
+pub(crate) fn run_as_nobody(args: &[&str]) -> Option<Ran> {
+    let plain = clockbox();
+    let as_nobody = |args: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(plain.get_program())
+            .args(args)
+            .env_clear();
+        let set = plain.get_envs();
+        command.envs(set.filter_map(|(name, value)| Some((name, value?))));
+        command.output().ok()
+    };
+    let works = as_nobody(&["--version"]).is_some_and(|output| output.status.success());
+    if !works {
+        crate::net::skip("cannot become an ordinary user");
+        return None;
+    }
+    as_nobody(args).map(finish)
+}
+
 /// What a finished process gave.
 pub(crate) fn finish(output: Output) -> Ran {
     Ran {

@@ -1,6 +1,7 @@
 //! The changes of a migration: journal, package, services, files; and the undo when one fails.
 
 use super::Args;
+use super::check::check;
 use super::journal;
 use super::journal::Journal;
 use super::journal::State;
@@ -27,16 +28,18 @@ use crate::report::migrate_ntpd::PackageChange;
 use crate::report::migrate_ntpd::Result as Outcome;
 use crate::sys;
 use crate::sys::package::Manager;
-use crate::sys::process;
 use std::path::Path;
 
 /// What must hold before anything is touched.
-pub(super) fn ready(args: &Args, tree: &Tree, plan: &Plan) -> Result<(), Failure> {
+pub(super) fn ready(args: &Args, tree: &Tree, plan: &mut Plan) -> Result<(), Failure> {
     match missing(args, tree, plan) {
         Some(failure) => Err(failure),
         // chrony's own checker comes with its package.
         None if !plan.installed && args.to == To::Chrony => Ok(()),
-        None => check(args, tree, plan),
+        None => {
+            plan.note = check(args, tree, plan)?;
+            Ok(())
+        }
     }
 }
 
@@ -93,32 +96,6 @@ pub(super) fn missing(args: &Args, tree: &Tree, plan: &Plan) -> Option<Failure> 
     Some(Failure::new(ExitStatus::Unavailable, text).hint(hint))
 }
 
-/// The target's own checker reads the new configuration.
-fn check(args: &Args, tree: &Tree, plan: &Plan) -> Result<(), Failure> {
-    let conf = &plan.conversion.conf;
-    if args.to == To::Clockbox {
-        return own::check(tree, &plan.target, conf);
-    }
-    if !tree.is_live() || process::find("chronyd").is_none() {
-        return Ok(());
-    }
-    let path = format!("{}/check.conf", journal::DIR);
-    let place = Path::new(&path);
-    sys::files::make_parents(place)?;
-    sys::files::replace(place, conf.as_bytes(), 0o600)?;
-    let said = process::read("chronyd", &["-p", "-f", &path], 10.0, 1 << 20);
-    sys::owner::remove(place)?;
-    let said = said?;
-    if said.status == Some(0) {
-        return Ok(());
-    }
-    Err(Failure::new(
-        ExitStatus::Data,
-        format!("chronyd refuses the new configuration: {}", said.reason()),
-    )
-    .hint(next::here(tree, "migrate-ntpd", "--dry-run --diff")))
-}
-
 /// Applies the plan; when a step fails everything is put back.
 pub(super) fn apply(
     args: &Args,
@@ -149,6 +126,7 @@ pub(super) fn apply(
             journal::save(tree, &journal.clone().whole())?;
             name_files(tree, &journal, &plan, &mut report)?;
             report.result = Outcome::Migrated;
+            report.findings.extend(plan.note);
             if let Some(error_s) = error_s {
                 let bound = crate::report::format::seconds(error_s);
                 report.findings.push(Finding::info(format!(
@@ -321,7 +299,10 @@ fn begin(
         directories,
         written: Vec::new(),
         before: None,
-        installed: (!plan.installed && args.to == To::Chrony).then(|| "chrony".to_owned()),
+        installed: match !plan.installed && args.to == To::Chrony {
+            true => vec!["chrony".to_owned()],
+            false => Vec::new(),
+        },
     })
 }
 
@@ -470,8 +451,8 @@ fn install(
         }
     }
     journal::save(tree, journal)?;
-    check(args, tree, &plan)?;
     Ok(Plan {
+        note: check(args, tree, &plan)?,
         stop: old.stop,
         ..plan
     })

@@ -1,13 +1,16 @@
 //! The journal of a migration: everything as it was before, written and synced before the first
 //! change. Whatever happens later, [`super::undo`] can put it back from here.
 
+use super::next;
 use super::tree::Tree;
 use crate::commands::Context;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::sys;
+use crate::sys::lock::Held;
 use crate::sys::lock::Lock;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
 use sha2::Digest as _;
 use sha2::Sha256;
@@ -58,9 +61,24 @@ pub(super) struct Journal {
     /// that is done becomes a part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<Box<Self>>,
-    /// The package that was installed for the new daemon.
-    #[serde(default)]
-    pub(super) installed: Option<String>,
+    /// The packages that were installed for the new daemon; there was room for one only before.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub(super) installed: Vec<String>,
+}
+
+/// Names: a list, one alone, or none.
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Option::<Names>::deserialize(from)? {
+        Some(Names::One(name)) => vec![name],
+        Some(Names::More(names)) => names,
+        None => Vec::new(),
+    })
 }
 
 impl Journal {
@@ -100,7 +118,11 @@ impl Journal {
         let again = |path: &String| self.written.iter().any(|(known, _)| known == path);
         whole.written.retain(|(path, _)| !again(path));
         whole.written.extend(self.written);
-        whole.installed = whole.installed.or(self.installed);
+        for name in self.installed {
+            if !whole.installed.contains(&name) {
+                whole.installed.push(name);
+            }
+        }
         whole
     }
 }
@@ -188,9 +210,9 @@ pub(super) fn turn(tree: &Tree, context: &Context) -> Result<Turn, Failure> {
 }
 
 /// Whether a run is at work now, or the package manager of one that was killed.
-pub(super) fn under_way(tree: &Tree) -> bool {
+pub(super) fn under_way(tree: &Tree) -> Held {
     let place = tree.real(&format!("{DIR}/lock"));
-    place.is_ok_and(|place| sys::lock::is_held(&place))
+    place.map_or(Held::Unseen, |place| sys::lock::held(&place))
 }
 
 fn path() -> String {
@@ -200,7 +222,8 @@ fn path() -> String {
 /// The journal of an earlier run, if there is one.
 pub(super) fn load(tree: &Tree) -> Result<Option<Journal>, Failure> {
     let read = tree.content(&path());
-    let Some(bytes) = read.map_err(|failure| failure.hint("sudo clockbox migrate-ntpd"))? else {
+    let as_root = |failure: Failure| failure.hint(format!("sudo {}", next::same()));
+    let Some(bytes) = read.map_err(as_root)? else {
         return Ok(None);
     };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
@@ -294,5 +317,49 @@ pub(super) fn backup(saved: &Saved) -> Option<String> {
     match &saved.was {
         Was::File(name) => Some(format!("{DIR}/{name}")),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(installed: &[&str]) -> Journal {
+        Journal {
+            version: 1,
+            state: State::Done,
+            started: "2024-05-01T10:00:00Z".to_owned(),
+            from: "ntpd".to_owned(),
+            target: "chrony".to_owned(),
+            files: Vec::new(),
+            services: Vec::new(),
+            packages: Vec::new(),
+            directories: Vec::new(),
+            written: Vec::new(),
+            before: None,
+            installed: installed.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn every_package_that_two_runs_installed_is_known() {
+        let again = Journal {
+            before: Some(Box::new(journal(&["chrony"]))),
+            ..journal(&["chrony-extras", "chrony"])
+        };
+        assert_eq!(again.whole().installed, ["chrony", "chrony-extras"]);
+    }
+
+    #[test]
+    fn the_journal_of_an_earlier_version_is_read() {
+        let mut text = serde_json::to_value(journal(&["chrony"])).unwrap();
+        let mut read = |installed: serde_json::Value| {
+            text["installed"] = installed;
+            serde_json::from_value::<Journal>(text.clone()).map(|journal| journal.installed)
+        };
+        assert_eq!(read(serde_json::Value::Null).unwrap(), [""; 0]);
+        assert_eq!(read("chrony".into()).unwrap(), ["chrony"]);
+        assert_eq!(read(serde_json::json!(["a", "b"])).unwrap(), ["a", "b"]);
+        assert!(read(7.into()).is_err());
     }
 }

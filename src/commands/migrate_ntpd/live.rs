@@ -20,10 +20,12 @@ use crate::report::finding::Finding;
 use crate::report::migrate_ntpd::FileAction;
 use crate::report::migrate_ntpd::FileChange;
 use crate::report::migrate_ntpd::MigrateReport;
+use crate::report::migrate_ntpd::PackageAction;
 use crate::report::migrate_ntpd::PackageChange;
 use crate::report::migrate_ntpd::Result as Outcome;
 use crate::report::migrate_ntpd::ServiceChange;
 use crate::sys;
+use crate::sys::lock::Held;
 use std::path::Path;
 
 /// Migrates, or says what it would do.
@@ -32,7 +34,7 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
         privileged(tree)?;
     }
     let (known, before) = earlier(args, tree, context)?;
-    let Some(plan) = plan::make(args, tree, None)? else {
+    let Some(mut plan) = plan::make(args, tree, None)? else {
         return nothing_here(args, tree, known.as_ref());
     };
     let mut report = shown(args, tree, &plan);
@@ -96,7 +98,7 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
         report.changes = false;
         return Ok(report);
     }
-    apply::ready(args, tree, &plan)?;
+    apply::ready(args, tree, &mut plan)?;
     let turn = journal::turn(tree, context)?;
     if journal::load(tree)? != known {
         let text = "another migrate-ntpd changed this machine meanwhile; nothing was changed: see what is left to do";
@@ -116,18 +118,13 @@ fn earlier(
     tree: &Tree,
     context: &Context,
 ) -> Result<(Option<Journal>, Vec<Finding>), Failure> {
+    if args.dry_run {
+        return looked_at(tree);
+    }
     let interrupted = |known: Option<Journal>| known.filter(|known| known.state == State::Started);
     let known = journal::load(tree)?;
-    let Some(journal) = interrupted(known.clone()) else {
+    if interrupted(known.clone()).is_none() {
         return Ok((known, Vec::new()));
-    };
-    let text = format!("A run of {} was interrupted", journal.started);
-    if args.dry_run {
-        let finding = match journal::under_way(tree) {
-            true => under_way(&journal),
-            false => Finding::warning(format!("{text}; the next one undoes it first")),
-        };
-        return Ok((known, vec![finding]));
     }
     let turn = journal::turn(tree, context)?;
     // It may have been a run that was still at work, and has ended by now.
@@ -139,20 +136,68 @@ fn earlier(
     if let Some(failure) = undone.failed.first() {
         return Err(failure.clone());
     }
-    let finding = Finding::info(format!("{text}: it was undone first"));
+    let finding = Finding::info(format!(
+        "A run of {} was interrupted: it was undone first{}",
+        journal.started,
+        packages(&undone.packages)
+    ));
     let left = undo::left(tree, &journal);
     let findings = [finding].into_iter().chain(undone.findings).chain(left);
     let findings = findings.collect();
     Ok((journal::load(tree)?, findings))
 }
 
-/// Says that another run is at work.
-fn under_way(journal: &Journal) -> Finding {
-    let text = format!(
-        "The run of {} is under way: this is what it has left to do by now; another run waits for it",
-        journal.started
-    );
-    Finding::warning(text)
+/// What a dry run sees of an earlier run, which it leaves as it is.
+fn looked_at(tree: &Tree) -> Result<(Option<Journal>, Vec<Finding>), Failure> {
+    let known = match journal::load(tree) {
+        Err(failure) if failure.status == ExitStatus::NoPermission => {
+            let text = "Whether a migration was interrupted or is under way could not be seen: only root may read its journal";
+            let hint = failure.hint.unwrap_or_default();
+            return Ok((None, vec![Finding::warning(text).next(hint)]));
+        }
+        known => known?,
+    };
+    let finding = at_work(tree, known.as_ref());
+    Ok((known, finding.into_iter().collect()))
+}
+
+/// Says that another run is at work, was interrupted, or that this cannot be seen.
+fn at_work(tree: &Tree, known: Option<&Journal>) -> Option<Finding> {
+    let started = known.filter(|known| known.state == State::Started);
+    let since = started.map_or("", |journal| journal.started.as_str());
+    let as_root = format!("sudo {}", next::same());
+    Some(match (started, journal::under_way(tree)) {
+        (Some(_), Held::Yes) => Finding::warning(format!(
+            "The run of {since} is under way: this is what it has left to do by now; another run waits for it"
+        )),
+        (Some(_), Held::No) => Finding::warning(format!(
+            "A run of {since} was interrupted; the next one undoes it first"
+        )),
+        (Some(_), Held::Unseen) => Finding::warning(format!(
+            "The run of {since} is under way or was interrupted; only root can see which"
+        ))
+        .next(as_root),
+        (None, Held::Yes) => Finding::warning(
+            "Another run is at work here right now: what it is about to change is not in this plan",
+        ),
+        (None, Held::No) => return None,
+        (None, Held::Unseen) => {
+            Finding::info("Only root can see whether another run is at work here right now")
+                .next(as_root)
+        }
+    })
+}
+
+/// What became of packages, as the end of a sentence.
+fn packages(changes: &[PackageChange]) -> String {
+    let named = |action: PackageAction| {
+        let those = changes.iter().filter(|change| change.action == action);
+        let names: Vec<&str> = those.map(|change| change.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let back = named(PackageAction::Install).map(|names| format!("; installed again: {names}"));
+    let gone = named(PackageAction::Remove).map(|names| format!("; removed for that: {names}"));
+    back.unwrap_or_default() + &gone.unwrap_or_default()
 }
 
 /// Undoes a finished or an interrupted migration.
@@ -182,9 +227,7 @@ pub(super) fn roll_back(
     report.changes = true;
     if args.dry_run {
         report.result = Outcome::Planned;
-        if journal.state == State::Started && journal::under_way(tree) {
-            report.findings.push(under_way(&journal));
-        }
+        report.findings.extend(at_work(tree, Some(&journal)));
         journal = journal.whole();
         for saved in &journal.files {
             if undo::is_edited(tree, &journal, saved) {

@@ -4,6 +4,7 @@
 //! with a journal that a later run or `--rollback` undoes it by.
 
 mod apply;
+mod check;
 mod gather;
 mod journal;
 mod live;
@@ -239,8 +240,10 @@ impl Command for Args {
             ),
             (
                 "TARGETS",
-                "chrony: the result is read by chronyd -p, and holds no word that the installed \
-                 version does not know. clockbox: the same configuration in /etc/clockbox, read by \
+                "chrony: the result is read by chronyd -p (4.0 and later; with --root by that of \
+                 the image, run by root in it with chroot), and holds no word that the installed \
+                 version does not know; where no chronyd can be asked, the report says that only \
+                 clockbox's own parser read it. clockbox: the same configuration in /etc/clockbox, read by \
                  the daemon's own parser; a line that this daemon does not follow counts as lost. \
                  Where clients are to be answered the service is clockbox-serve, else clockbox. A \
                  service cannot start a program in somebody's home, so the program must stand in \

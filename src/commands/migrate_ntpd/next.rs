@@ -16,6 +16,17 @@ pub(super) fn again(more: &str) -> String {
     words.join(" ")
 }
 
+/// This very command again as it was typed.
+pub(super) fn same() -> String {
+    let typed = sys::host::arguments();
+    let typed = typed.iter().skip(1).map(|word| word.to_string_lossy());
+    let words = typed.map(|word| quoted(&word));
+    let words: Vec<String> = core::iter::once("clockbox".to_owned())
+        .chain(words)
+        .collect();
+    words.join(" ")
+}
+
 /// `clockbox COMMAND` for this machine or image, with more words.
 pub(super) fn here(tree: &Tree, command: &str, more: &str) -> String {
     let root = match tree.is_live() {

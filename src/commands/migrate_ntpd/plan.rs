@@ -15,6 +15,7 @@ use crate::conf::convert::input::Input;
 use crate::conf::convert::input::Target;
 use crate::conf::convert::names_to_resolve;
 use crate::exit::Failure;
+use crate::report::finding::Finding;
 use crate::sys;
 
 /// A file as it is to be.
@@ -69,6 +70,8 @@ pub(super) struct Plan {
     pub(super) installed: bool,
     /// The new daemon never ran here: it does not know the frequency.
     pub(super) fresh: bool,
+    /// What is to be said once it is carried out.
+    pub(super) note: Option<Finding>,
 }
 
 /// Makes the plan; `None` when there is no ntpd configuration.
@@ -110,6 +113,7 @@ pub(super) fn make(args: &Args, tree: &Tree, fresh: Option<bool>) -> Result<Opti
         start,
         waits,
         installed,
+        note: None,
     };
     plan.files = files(args, tree, &plan)?;
     Ok(Some(plan))

@@ -47,7 +47,12 @@ const BINARIES: &[&str] = &[
 
 /// Whether chronyd is installed there.
 pub(super) fn is_installed(tree: &Tree) -> bool {
-    tree.first(BINARIES).is_some()
+    program(tree).is_some()
+}
+
+/// Where chronyd is there.
+pub(super) fn program(tree: &Tree) -> Option<&'static str> {
+    tree.first(BINARIES)
 }
 
 /// What a conversion needs to know of the target.

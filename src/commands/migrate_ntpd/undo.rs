@@ -212,9 +212,15 @@ fn discard(journal: &Journal, turn: &Turn) {
     }
 }
 
-/// What an undo leaves of the package that was installed for the new daemon.
-pub(super) fn left(tree: &Tree, journal: &Journal) -> Option<Finding> {
-    let package = journal.installed.as_ref()?;
+/// What an undo leaves of the packages that were installed for the new daemon.
+pub(super) fn left(tree: &Tree, journal: &Journal) -> Vec<Finding> {
+    let packages = journal.installed.iter();
+    packages
+        .filter_map(|package| left_of(tree, package))
+        .collect()
+}
+
+fn left_of(tree: &Tree, package: &str) -> Option<Finding> {
     let manager = package::Manager::find();
     let (text, command) = if target::is_installed(tree) {
         let text = format!(
