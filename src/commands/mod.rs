@@ -10,6 +10,7 @@ pub mod migrate_ntpd;
 pub mod page;
 pub mod refclock_line;
 pub mod serve;
+pub mod shared_page;
 pub mod sources;
 pub mod status;
 pub mod sync;

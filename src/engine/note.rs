@@ -157,6 +157,8 @@ pub enum Note {
     SetByOthers,
     /// The machine slept for so many seconds.
     Slept(f64),
+    /// The machine was moved to another host.
+    Migrated,
     /// It goes on with what an earlier run had learnt.
     Resumed {
         /// Sources whose measurements were taken over.

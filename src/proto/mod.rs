@@ -1,6 +1,7 @@
 //! What goes over the wire: bytes to types and back, nothing else.
 //!
 //! - [`bus`]: property values as busctl prints them; timesyncd's last message.
+//! - [`clock_bound`]: the segment of Amazon's ClockBound.
 //! - [`cmdmon`]: chrony's control protocol, version 6, both sides.
 //! - [`mode6`]: the control messages of ntpd (RFC 9327), reading only.
 //! - [`ntpctl`]: what OpenNTPD's ntpctl prints.
@@ -16,10 +17,12 @@
 //! - [`prefix`]: which of many networks decides about an address.
 //! - [`sock_sample`]: a sample as programs send it to a reference clock's socket.
 //! - [`refid`]: reference identifiers and kiss codes (RFC 5905 §7.3, §7.4).
+//! - [`vmclock`]: the page about time that a hypervisor shares.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
 pub mod bus;
+pub mod clock_bound;
 pub mod cmdmon;
 pub mod exposure;
 pub mod extension;
@@ -35,3 +38,4 @@ pub mod prefix;
 pub mod reader;
 pub mod refid;
 pub mod sock_sample;
+pub mod vmclock;

@@ -9,6 +9,7 @@ pub mod format;
 pub mod links;
 pub mod migrate_ntpd;
 pub mod serve;
+pub mod shared_page;
 pub mod sources;
 pub mod status;
 pub mod sync;

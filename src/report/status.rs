@@ -10,6 +10,8 @@ use super::format::paint;
 use super::format::seconds;
 use super::format::signed_seconds;
 use super::format::wrap;
+use super::shared_page::ClockBoundRow;
+use super::shared_page::VmClockRow;
 use super::sources::SourceRow;
 use crate::exit::ExitStatus;
 use schemars::JsonSchema;
@@ -162,6 +164,10 @@ pub struct StatusReport {
     pub platform: PlatformRow,
     /// PTP hardware clocks.
     pub ptp_clocks: Vec<PtpRow>,
+    /// The page about time that the hypervisor shares; `null` where there is none.
+    pub vm_clock: Option<VmClockRow>,
+    /// What ClockBound says of this clock; `null` where it is not used.
+    pub clock_bound: Option<ClockBoundRow>,
     /// Who has the ports of time.
     pub ports: Vec<PortRow>,
     /// Things noticed, gravest first.
@@ -270,6 +276,12 @@ impl StatusReport {
                     clock.meaning
                 ),
             ));
+        }
+        if let Some(page) = &self.vm_clock {
+            facts.push(("Host's clock", format!("{}: {}", page.device, page.text)));
+        }
+        if let Some(bound) = &self.clock_bound {
+            facts.push(("ClockBound", bound.text.clone()));
         }
         let mut held: Vec<(String, Vec<&str>)> = Vec::new();
         for port in &self.ports {

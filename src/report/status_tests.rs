@@ -54,6 +54,20 @@ fn report() -> StatusReport {
             links: vec!["/dev/ptp_hyperv".to_owned()],
             meaning: "the host's clock, normal on Azure".to_owned(),
         }],
+        vm_clock: Some(VmClockRow {
+            device: "/dev/vmclock0".to_owned(),
+            status: Some("synchronised".to_owned()),
+            max_error_s: Some(12e-6),
+            disruption: Some("soon".to_owned()),
+            text: "the host says ".to_owned() + &"word ".repeat(30),
+        }),
+        clock_bound: Some(ClockBoundRow {
+            path: "/var/run/clockbound/shm0".to_owned(),
+            status: Some("synchronised".to_owned()),
+            error_bound_s: Some(150e-6),
+            age_s: Some(0.3),
+            text: "this clock is within 150 µs of true time, synchronised".to_owned(),
+        }),
         ports: (0..9)
             .map(|n| PortRow {
                 port: "udp/123".to_owned(),

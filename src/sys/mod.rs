@@ -35,6 +35,7 @@
 //! - [`rtc`]: the battery-backed clock.
 //! - [`serve`]: the threads and sockets that answer clients.
 //! - [`service`]: services installed and enabled, by files and links.
+//! - [`shared_page`]: what hypervisor and ClockBound write in memory about the clock.
 //! - [`rooted`]: paths inside an image.
 //! - [`signals`]: the signals that end a daemon.
 //! - [`steered`]: the system clock as the engine steers it.
@@ -104,6 +105,7 @@ pub mod rooted;
 pub mod rtc;
 pub mod serve;
 pub mod service;
+pub mod shared_page;
 pub mod signals;
 pub mod sock_diag;
 pub mod steered;

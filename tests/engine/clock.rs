@@ -8,6 +8,7 @@ use clockbox::engine::config::MaxChange;
 use clockbox::engine::note::Note;
 use clockbox::engine::random::Random;
 use clockbox::engine::sim;
+use clockbox::engine::sim::scenario::Happening;
 
 #[test]
 fn a_local_network_is_right_to_a_millisecond_in_eight_seconds() {
@@ -146,6 +147,22 @@ fn a_machine_that_stood_still_is_put_right_at_its_next_polls() {
             }
         });
         settled(&record, HOUR + 32.0, 2e-3)
+    });
+}
+
+#[test]
+fn a_machine_that_is_moved_to_another_host_and_told_so_is_right_in_ten_seconds() {
+    all_below(FEW, 10.0, |seed| {
+        let mut scenario = scenario(lan(), 4.0);
+        // The other host's counter was read late, and runs at another rate.
+        scenario.oscillator.pauses = vec![(HOUR, 0.3)];
+        scenario.oscillator.frequency_jumps = vec![(HOUR, 40e-6)];
+        let moved: Happening = (HOUR + 0.5, Box::new(|engine, now, _| engine.migrated(now)));
+        let config = scenario.config();
+        let (record, _, notes) = scenario.run_script(config, seed, &[], vec![moved]);
+        let told = notes.iter().filter(|note| note.1 == Note::Migrated).count();
+        assert_eq!(told, 1, "seed {seed}");
+        settled(&record, HOUR + 1.3, 1e-3)
     });
 }
 

@@ -3,6 +3,7 @@
 
 use super::clients;
 use super::clients::Decision;
+use super::cloud_server;
 use super::exchange::Plan;
 use super::filters;
 use super::holders;
@@ -108,6 +109,10 @@ pub fn look(
     let (server, summary) = judge::judge(&facts, &mut findings);
     about_place(&facts, &mut findings);
     passing::findings(&facts, &passages, &mut findings);
+    let running = sys::daemons::running().unwrap_or_default();
+    let read = !filters.rulesets.is_empty();
+    let kept_away = cloud_server::finding(platform.cloud, &running, read.then_some(&filters));
+    findings.extend(kept_away);
     managers::findings(&managers, &mut findings);
     about_clients(&facts, server, &addresses, &mut findings);
     let here = Here {

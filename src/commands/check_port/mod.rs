@@ -2,6 +2,7 @@
 //! exchange with every address of the hosts that are named ([`remote`], [`exchange`]).
 
 mod clients;
+pub mod cloud_server;
 pub mod exchange;
 pub mod filters;
 pub mod holders;

@@ -20,12 +20,36 @@ pub(super) fn opening(passage: &Passage, client: Option<IpAddr>) -> (String, &'s
     (command(passage, client), stay)
 }
 
+/// The same for what goes to one server, or comes from it.
+pub(super) fn toward(passage: &Passage, server: IpAddr) -> (String, &'static str) {
+    let out = passage.path == Way::RequestsOut;
+    let (_, stay) = opening(passage, None);
+    let command = match passage.owner.as_deref() {
+        Some("firewalld") if out => {
+            let family = if server.is_ipv6() { "ipv6" } else { "ipv4" };
+            format!(
+                "firewall-cmd --permanent --direct --add-rule {family} filter OUTPUT 0 -p udp -d {server} --dport 123 -j ACCEPT && firewall-cmd --reload"
+            )
+        }
+        Some("ufw") if out => {
+            format!("ufw insert 1 allow out proto udp to {server} port 123")
+        }
+        _ if out => command_for(passage, Some(server)),
+        _ => command(passage, None),
+    };
+    (command, stay)
+}
+
 fn command(passage: &Passage, client: Option<IpAddr>) -> String {
+    let serving = matches!(passage.path, Way::RequestsIn | Way::AnswersOut);
+    command_for(passage, client.filter(|_| serving))
+}
+
+/// The command for one other side, or for all.
+fn command_for(passage: &Passage, client: Option<IpAddr>) -> String {
     let place = passage.place.as_deref().unwrap_or_default();
     let words: Vec<&str> = place.split(' ').collect();
     let chain = words.last().copied().unwrap_or("INPUT");
-    let serving = matches!(passage.path, Way::RequestsIn | Way::AnswersOut);
-    let client = client.filter(|_| serving);
     match passage.owner.as_deref() {
         Some("firewalld") => firewalld(passage.path, chain),
         Some("ufw") => ufw(passage, client),
@@ -128,6 +152,37 @@ mod tests {
             place: Some(place.to_owned()),
             owner: Some(owner.to_owned()),
             conditions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_way_to_one_server_is_opened_for_it_alone() {
+        let server = "169.254.169.254".parse().unwrap();
+        let reject = "-A InstanceServices -d 169.254.0.0/16 -p udp -j REJECT";
+        for (owner, place, expected) in [
+            (
+                "iptables",
+                "iptables-nft filter InstanceServices",
+                "iptables -I InstanceServices -d 169.254.169.254 -p udp --dport 123 -j ACCEPT",
+            ),
+            (
+                "nftables",
+                "inet filter output",
+                "nft insert rule inet filter output ip daddr 169.254.169.254 udp dport 123 accept",
+            ),
+            (
+                "firewalld",
+                "iptables filter OUTPUT",
+                "firewall-cmd --permanent --direct --add-rule ipv4 filter OUTPUT 0 -p udp -d 169.254.169.254 --dport 123 -j ACCEPT && firewall-cmd --reload",
+            ),
+            (
+                "ufw",
+                "iptables filter ufw-user-output",
+                "ufw insert 1 allow out proto udp to 169.254.169.254 port 123",
+            ),
+        ] {
+            let passage = blocked(Way::RequestsOut, owner, place, reject);
+            assert_eq!(toward(&passage, server).0, expected);
         }
     }
 

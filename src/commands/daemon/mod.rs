@@ -11,6 +11,7 @@ pub mod dump;
 mod first;
 pub mod life;
 pub mod logs;
+mod migration;
 mod pid_file;
 pub mod refclocks;
 pub mod reload;
@@ -50,12 +51,14 @@ use control::Beside;
 use control::Control;
 use logs::Alarm;
 use logs::Logs;
+use migration::Migrations;
 use pid_file::PidFile;
 use refclocks::Refclocks;
 use reload::Applied;
 use rtc::RtcKeeper;
 use settings::Files;
 use std::cell::RefCell;
+use std::path::Path;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -286,6 +289,8 @@ struct Diary {
     asked: Option<Control>,
     /// Whoever keeps the battery-backed clock.
     rtc: Option<RtcKeeper>,
+    /// Whoever tells that the machine was moved to another host.
+    migrations: Option<Migrations>,
     clocks: Refclocks,
     applied: Applied,
     /// What `initstepslew` left to be slewed, in seconds.
@@ -308,6 +313,7 @@ impl Diary {
             server: None,
             asked: None,
             rtc: None,
+            migrations: Migrations::watch(Path::new("/"), sys::clock::monotonic_raw()),
             clocks: Refclocks::default(),
             applied: Applied::default(),
             first_slew: None,
@@ -401,7 +407,8 @@ impl Observer for Diary {
         let rtc = self.rtc.as_ref().map(RtcKeeper::deadline);
         let names = self.asked.as_ref().and_then(Control::deadline);
         let all = server.into_iter().chain(watchdog).chain(rtc);
-        all.chain(self.settles).chain(names).min()
+        let moves = self.migrations.as_ref().map(Migrations::deadline);
+        all.chain(self.settles).chain(names).chain(moves).min()
     }
 
     fn round(&mut self, engine: &Engine) {
@@ -415,6 +422,14 @@ impl Observer for Diary {
             engine.slew_by(now, seconds);
         }
         self.applied.begin(engine);
+        if let Some(migrations) = &mut self.migrations
+            && migrations.moved(now.raw)
+        {
+            engine.migrated(now);
+            if let Some(server) = &mut self.server {
+                server.is_doubtful();
+            }
+        }
         self.clocks.keep(engine);
         self.alarm.tidy();
         if let Some(asked) = &mut self.asked {

@@ -26,6 +26,7 @@ pub const fn important(note: &Note) -> bool {
         | Note::SetByOthers
         | Note::Leap(_)
         | Note::FallBack(_)
+        | Note::Migrated
         | Note::Resumed { .. }
         | Note::NotResumed(_)
         | Note::Slept(_) => true,
@@ -38,6 +39,7 @@ pub const fn level(note: &Note) -> Level {
     match note {
         Note::TooLarge(_) => Level::Error,
         Note::SetByOthers
+        | Note::Migrated
         | Note::Rejected { .. }
         | Note::Unreadable { .. }
         | Note::Jumped { .. } => Level::Warning,
@@ -115,6 +117,10 @@ pub fn line(note: &Note, control: bool) -> String {
         Note::FallBack(ppm) => format!(
             "nothing heard for long; running on a longer mean of the frequency, {ppm:+.4} ppm"
         ),
+        Note::Migrated => {
+            "the machine was moved to another host, whose clock runs differently; measuring anew"
+                .to_owned()
+        }
         Note::SetByOthers => "something else set the clock; putting it back".to_owned(),
         Note::Resumed { sources, samples } => {
             format!("going on with {samples} measurements of {sources} sources from the last run")

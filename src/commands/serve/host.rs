@@ -117,10 +117,13 @@ impl ServerHost {
 
     /// Somebody set the clock: what was published last holds no longer.
     pub fn clock_was_set(&mut self) {
-        let set = self.watch.as_ref().is_some_and(|watch| watch.was_set());
-        if !set {
-            return;
+        if self.watch.as_ref().is_some_and(|watch| watch.was_set()) {
+            self.is_doubtful();
         }
+    }
+
+    /// The clock is not what it was: whoever keeps it is believed once he has measured again.
+    pub fn is_doubtful(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
         let now = sys::clock::monotonic_raw();
         self.next = now;

@@ -7,6 +7,7 @@ use super::hang;
 use super::observed::Observed;
 use super::probed;
 use crate::commands::Context;
+use crate::commands::shared_page;
 use crate::commands::status::installed;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
@@ -111,6 +112,10 @@ fn report(
     SourcesReport {
         daemons,
         sources,
+        clock_bound: match wanted.host {
+            Some(_) => None,
+            None => shared_page::clock_bound(Path::new("/")),
+        },
         findings: found,
         max_error_limit_s: wanted.max_error,
         max_error_s,

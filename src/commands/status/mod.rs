@@ -10,6 +10,8 @@ pub mod machine;
 use super::Command;
 use super::Context;
 use super::page::ManPage;
+use crate::commands::check_port::cloud_server;
+use crate::commands::shared_page;
 use crate::commands::sources::duration;
 use crate::commands::sources::findings;
 use crate::commands::sources::gather;
@@ -104,6 +106,11 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     found.extend(zone.map(|zone| zone.findings).unwrap_or_default());
     found.extend(machine::rtc_finding(&clocks));
     found.extend(unused_clock(&gathered));
+    found.extend(cloud_server::finding(
+        gathered.cloud,
+        &gathered.running,
+        None,
+    ));
     let ports = machine::ports(&gathered.running);
     if let Err(error) = &ports {
         notes.push(
@@ -134,6 +141,8 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
         sources,
         platform: platform_row(&platform, root),
         ptp_clocks: ptp_rows(&gathered.clocks, &platform),
+        vm_clock: shared_page::vm_clock(root),
+        clock_bound: shared_page::clock_bound(root),
         ports: ports.unwrap_or_default(),
         findings: found,
         root_looks: sys::host::is_root(),
@@ -231,6 +240,8 @@ fn image(root: &Path) -> Result<StatusReport, Failure> {
             ..PlatformRow::default()
         },
         ptp_clocks: Vec::new(),
+        vm_clock: None,
+        clock_bound: None,
         ports: Vec::new(),
         findings: found,
         root_looks: false,
@@ -351,6 +362,14 @@ const PAGE: ManPage = ManPage {
             "the time zone, compared with each other",
         ),
         ("/sys/class/ptp", "the PTP hardware clocks"),
+        (
+            "/dev/vmclock0",
+            "what the host says of its clock, and whether it is about to move this machine",
+        ),
+        (
+            "/var/run/clockbound/shm0",
+            "the bound that Amazon's ClockBound gives for this clock",
+        ),
     ],
     sections: &[(
         "HOW IT DECIDES",

@@ -381,6 +381,10 @@ const PAGE: ManPage = ManPage {
             "/etc/adjtime",
             "whether the battery-backed clock keeps UTC or local time",
         ),
+        (
+            "/dev/vmclock0",
+            "by which the daemon sees that the machine was moved to another host: it measures anew then",
+        ),
     ],
     sections: &[
         (

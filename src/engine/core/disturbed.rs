@@ -2,8 +2,10 @@
 //! second near.
 
 use super::Engine;
+use super::UNKNOWN_FREQUENCY;
 use crate::engine::clock::Reading;
 use crate::engine::discipline::Discipline;
+use crate::engine::estimator::memory::Memory;
 use crate::engine::note::Note;
 use crate::time::Monotonic;
 
@@ -66,6 +68,14 @@ impl Engine {
         self.command(now, command);
         self.discipline = Discipline::new(self.discipline.frequency);
         self.hurry(now.raw);
+    }
+
+    /// The machine was moved to another host: its oscillator is another one, and was read at another
+    /// moment. Neither phase nor frequency is known as it was.
+    pub fn migrated(&mut self, now: Reading) {
+        self.note(Note::Migrated);
+        self.start_over(now);
+        self.memory = Memory::new(self.discipline.frequency, UNKNOWN_FREQUENCY);
     }
 
     pub(super) fn hurry(&mut self, now: Monotonic) {

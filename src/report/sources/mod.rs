@@ -15,6 +15,7 @@ use super::Nagios;
 use super::Page;
 use super::Report;
 use super::finding::Finding;
+use super::shared_page::ClockBoundRow;
 use crate::exit::ExitStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -386,6 +387,8 @@ pub struct SourcesReport {
     pub daemons: Vec<DaemonRow>,
     /// Their sources.
     pub sources: Vec<SourceRow>,
+    /// What ClockBound says of this clock; `null` where it is not used, and of other machines.
+    pub clock_bound: Option<ClockBoundRow>,
     /// Things noticed, gravest first.
     pub findings: Vec<Finding>,
     /// The limit of `--max-error`.

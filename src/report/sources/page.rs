@@ -49,6 +49,10 @@ pub fn render(report: &SourcesReport, page: &Page) -> String {
             out.push_str(&details(daemon, page));
         }
     }
+    if let Some(bound) = &report.clock_bound {
+        let text = format!("ClockBound: {}", bound.text);
+        out.push_str(&format!("{}\n", wrap(&text, page.width, 2)));
+    }
     if !report.sources.is_empty() {
         out.push('\n');
         out.push_str(&rows(&report.sources, report.daemons.len() > 1, page));

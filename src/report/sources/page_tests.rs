@@ -27,6 +27,7 @@ fn widest(daemons: usize) -> SourcesReport {
     let mut report = SourcesReport {
         daemons: Vec::new(),
         sources: Vec::new(),
+        clock_bound: None,
         findings: vec![Finding::warning("word ".repeat(60)).next("clockbox sources")],
         max_error_limit_s: None,
         max_error_s: Some(1.0),

@@ -162,6 +162,7 @@ mod tests {
         let report = SourcesReport {
             daemons: vec![DaemonRow::new("chronyd")],
             sources: vec![source.clone(), source],
+            clock_bound: None,
             findings: vec![],
             max_error_limit_s: None,
             max_error_s: None,
