@@ -166,11 +166,10 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
             }
         }
         Applet::Serve(Deferred(args)) => execute(args, context),
-        Applet::Timezone(Deferred(args)) => match &args.leaf {
-            Some(timezone::Leaf::Set(args)) => execute(args, context),
-            Some(timezone::Leaf::Show(args)) => execute(args, context),
-            Some(timezone::Leaf::List(args)) => execute(args, context),
-            None => execute(&args.show, context),
+        Applet::Timezone(Deferred(args)) => match args.leaf() {
+            timezone::Leaf::Set(args) => execute(&args, context),
+            timezone::Leaf::Show(args) => execute(&args, context),
+            timezone::Leaf::List(args) => execute(&args, context),
         },
         Applet::CheckPort(Deferred(args)) => execute(args, context),
         Applet::Sources(Deferred(args)) => match args.verb() {

@@ -154,7 +154,7 @@ pub enum KnownBy {
     File,
     /// OpenWrt's configuration.
     Uci,
-    /// There is no /etc/localtime: programs use UTC.
+    /// There is no /etc/localtime, or none that can be read: programs use UTC.
     Default,
     /// /etc/localtime is a copy, and nothing names it.
     Unknown,

@@ -60,4 +60,5 @@ mod timezone_images;
 mod timezone_kill;
 mod timezone_live;
 mod timezone_machine;
+mod timezone_odd;
 mod timezone_oracle;

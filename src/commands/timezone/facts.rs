@@ -4,6 +4,7 @@ use crate::conf::tzif;
 use crate::conf::tzif::Zone;
 use crate::conf::zone::built_in;
 use crate::conf::zone::built_in::BuiltIn;
+use crate::conf::zone::letters;
 use crate::conf::zone::name;
 use crate::conf::zone::suggest;
 use crate::conf::zone::table;
@@ -87,9 +88,22 @@ pub(super) fn near(database: &Database, word: &str, unix: i64) -> Vec<String> {
     if !short || names.first().is_some_and(same) {
         return names;
     }
-    let lettered = by_letters(database, &rows, &word.to_ascii_uppercase(), unix);
+    let mut lettered: Vec<String> = letters::places(word)
+        .iter()
+        .filter(|place| database.directory().is_none() || database.read(place, tzif::LIMIT).is_ok())
+        .map(|place| (*place).to_owned())
+        .collect();
+    for name in by_letters(database, &rows, &word.to_ascii_uppercase(), unix) {
+        if !lettered.contains(&name) {
+            lettered.push(name);
+        }
+    }
+    lettered.truncate(MOST);
     if lettered.is_empty() { names } else { lettered }
 }
+
+/// At most this many zones are named by their letters.
+const MOST: usize = 5;
 
 /// The zones whose clocks show these letters now, or in the other half of the year.
 fn by_letters(database: &Database, rows: &[table::Row], letters: &str, unix: i64) -> Vec<String> {
@@ -101,33 +115,54 @@ fn by_letters(database: &Database, rows: &[table::Row], letters: &str, unix: i64
     };
     rows.iter()
         .filter(shows)
-        .take(5)
+        .take(MOST)
         .map(|row| row.name.clone())
         .collect()
 }
 
-/// What to type for a word that is no zone's name.
-pub(super) fn hint(database: &Database, word: &str, root: &str, unix: i64) -> String {
+/// What to type for a word that is no zone's name, and what there is to say before that.
+pub(super) fn hint(database: &Database, word: &str, root: &str, unix: i64) -> (String, String) {
+    let list = |pattern: &str| format!("clockbox timezone list{pattern}{root}");
+    let said = |text: &str, next: String| (text.to_owned(), next);
     if name::offset(word).is_some() {
-        return format!("clockbox timezone list {word}{root}   shows the zones that are there now");
+        return said(
+            "; an offset from UTC is many zones'",
+            list(&format!(" {word}")),
+        );
     }
     let inside = format!("{word}/");
     if known(database)
         .iter()
         .any(|known| known.starts_with(&inside))
     {
-        return format!("clockbox timezone list {inside}{root}   shows the zones of {word}");
+        return said("; it has many", list(&format!(" {inside}")));
     }
     let near = near(database, word, unix);
-    if let Some(first) = near.first() {
-        let others = near.get(1..).unwrap_or_default();
-        let mut text = format!("clockbox timezone set {first}{root}");
-        if !others.is_empty() {
-            text.push_str(&format!("   (or {})", others.join(", ")));
-        }
-        return text;
+    let Some(first) = near.first() else {
+        let countries = table::countries(&database.table("iso3166.tab").unwrap_or_default());
+        let code = match word.to_ascii_uppercase().as_str() {
+            "USA" => Some("US".to_owned()),
+            "UK" => Some("GB".to_owned()),
+            code => countries.contains_key(code).then(|| code.to_owned()),
+        };
+        return match code {
+            Some(code) => said("; it is a country's", list(&format!(" {code}"))),
+            None => said("", list("")),
+        };
+    };
+    let next = format!("clockbox timezone set {first}{root}");
+    match near.get(1..).unwrap_or_default() {
+        [] => said("", next),
+        others => (format!("; is it {first}, {}?", or(others)), next),
     }
-    format!("clockbox timezone list{root}   shows all zones")
+}
+
+/// `a, b or c`.
+fn or(names: &[String]) -> String {
+    match names {
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => names.join(""),
+    }
 }
 
 /// The built-in zone's local time, for a machine without a database.

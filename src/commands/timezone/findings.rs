@@ -9,6 +9,7 @@ use super::show::dangling;
 use super::show::rtc;
 use super::text::Form;
 use super::text::Text;
+use super::text::Unread;
 use crate::conf::tzif;
 use crate::conf::tzif::Zone;
 use crate::conf::zone::assignment;
@@ -47,6 +48,8 @@ impl<'a> Findings<'a> {
         for text in &machine.texts {
             findings.text(text, current, zone);
         }
+        let unread = machine.unread.iter().map(Unread::finding);
+        findings.all.extend(unread);
         findings.environment(current, tz);
         findings.clock(current, zone, now);
         findings.all
@@ -77,7 +80,7 @@ impl<'a> Findings<'a> {
                     let other = says.into_iter().find(|zone| built_in::is_known(zone));
                     let next = match other {
                         Some(zone) => self.set(&zone),
-                        None => facts::hint(&self.machine.database, linked, &self.root, now),
+                        None => facts::hint(&self.machine.database, linked, &self.root, now).1,
                     };
                     ("no zone", next)
                 };
@@ -86,11 +89,28 @@ impl<'a> Findings<'a> {
             }
             Is::Else => {
                 let text = format!("{path} is neither a file nor a link: programs use UTC");
+                let real = self.machine.localtime.real.display();
                 self.all
-                    .push(Finding::error(text).next(format!("ls -ld {path}")));
+                    .push(Finding::error(text).next(format!("ls -ld {real}")));
+            }
+            Is::Circle => {
+                let text = format!("{path} is a link that leads back to itself: programs use UTC");
+                let says = self.machine.texts.iter().filter_map(Text::says);
+                let other = says.into_iter().find(|zone| built_in::is_known(zone));
+                let next = self.set(other.as_deref().unwrap_or("UTC"));
+                self.all.push(Finding::error(text).next(next));
+            }
+            Is::Copy if self.machine.localtime.forbidden => {
+                let text = format!("{path} is for root alone to read, and so is the time by it");
+                let next = format!("sudo clockbox timezone show{}", self.root);
+                self.all.push(Finding::error(text).next(next));
             }
             Is::Copy if zone.is_none() => {
-                let text = format!("{path} is no zone's file: programs use UTC");
+                let why = match &self.machine.localtime.problem {
+                    Some(why) => format!(" ({why})"),
+                    None => String::new(),
+                };
+                let text = format!("{path} is no zone's file{why}: programs use UTC");
                 let next = self.set(name.as_deref().unwrap_or("UTC"));
                 self.all.push(Finding::error(text).next(next));
             }
@@ -142,7 +162,8 @@ impl<'a> Findings<'a> {
             self.all.push(Finding::warning(place).next(next));
             return;
         }
-        let broken = dangling(self.machine);
+        let broken =
+            dangling(self.machine) || matches!(self.machine.localtime.is, Is::Circle | Is::Else);
         let used = match current.zone.as_deref() {
             _ if broken => "UTC",
             Some(zone) => zone,

@@ -23,14 +23,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// List time zones and the time there
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Only zones with this in the name, in this country (JP, Japan), or at this offset (+09:00)
     #[arg(value_name = "PATTERN", allow_hyphen_values = true)]
     pattern: Option<String>,
     /// List the zones of the image that is mounted here
     #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    pub(super) root: Option<PathBuf>,
 }
 
 /// What is looked for.

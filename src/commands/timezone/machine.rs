@@ -2,6 +2,7 @@
 //! links before it, and every text that names the zone.
 
 use super::text::Text;
+use super::text::Unread;
 use crate::conf::tzif;
 use crate::conf::tzif::Zone;
 use crate::conf::zone::name;
@@ -10,6 +11,7 @@ use crate::conf::zone::os::Os;
 use crate::conf::zone::os::RELEASE_FILES;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
+use crate::sys::error::Error;
 use crate::sys::files;
 use crate::sys::files::Kind;
 use crate::sys::rooted;
@@ -37,6 +39,8 @@ pub(super) struct Machine {
     pub localtime: Localtime,
     /// The files that name the zone.
     pub texts: Vec<Text>,
+    /// Those that may name it and cannot be read.
+    pub unread: Vec<Unread>,
 }
 
 /// /etc/localtime, or what stands at the end of the links before it.
@@ -50,6 +54,10 @@ pub(super) struct Localtime {
     pub is: Is,
     /// The zone's octets, read through all links; `None` when there are none.
     pub bytes: Option<Vec<u8>>,
+    /// Why they cannot be read, where something is there.
+    pub problem: Option<String>,
+    /// This user may not read them.
+    pub forbidden: bool,
 }
 
 /// What stands in the place of /etc/localtime.
@@ -57,6 +65,8 @@ pub(super) struct Localtime {
 pub(super) enum Is {
     /// Nothing.
     Missing,
+    /// A link that leads back to itself.
+    Circle,
     /// A link into a zone database: its directory as written, and the zone.
     Link { directory: String, zone: String },
     /// A file of its own.
@@ -84,11 +94,13 @@ impl Machine {
             .iter()
             .any(|path| is_file(&root, path));
         let os = os(&root);
+        let (texts, unread) = Text::all(&root, &os, systemd)?;
         Ok(Self {
             live,
             systemd,
             database: Database::find(&root),
-            texts: Text::all(&root, &os, systemd)?,
+            texts,
+            unread,
             localtime,
             os,
             root,
@@ -147,7 +159,11 @@ impl Localtime {
             // A circle of links, or one that ends in the database itself: nothing is ever written
             // there, so the link in /etc is the one to replace.
             if step == MAX_CHAIN || path.components().any(|part| part.as_os_str() == "zoneinfo") {
-                (path, real, is) = (start, own, Is::Missing);
+                is = match rooted::resolve(root, &start) {
+                    Ok(_) => Is::Missing,
+                    Err(_) => Is::Circle,
+                };
+                (path, real) = (start, own);
                 break;
             }
             is = match files::kind(&real) {
@@ -170,14 +186,16 @@ impl Localtime {
             real = rooted::place(root, &parent.join(target))?;
             path = rooted::inside(root, &real);
         }
-        let bytes = rooted::resolve(root, Path::new("/etc/localtime"))
-            .ok()
-            .and_then(|real| files::read(&real, tzif::LIMIT).ok());
+        let read = rooted::resolve(root, Path::new("/etc/localtime"))
+            .and_then(|real| files::read(&real, tzif::LIMIT));
+        let problem = read.as_ref().err().filter(|e| !e.is_missing());
         Ok(Self {
             path,
             real,
             is,
-            bytes,
+            problem: problem.map(Error::reason_words),
+            forbidden: problem.is_some_and(Error::is_permission),
+            bytes: read.ok(),
         })
     }
 

@@ -62,19 +62,35 @@ pub fn outline(root: Option<&Path>) -> Result<Outline, Failure> {
 
 /// Set, show or list time zones (alone: show)
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 #[group(skip)]
 pub struct Args {
     /// What to do; show when it is left out.
     #[command(subcommand)]
-    pub leaf: Option<Leaf>,
+    leaf: Option<Leaf>,
     /// The options of show.
     #[command(flatten)]
-    pub show: show::Args,
+    show: show::Args,
+}
+
+impl Args {
+    /// What to do; the root may stand before the verb too.
+    #[must_use]
+    pub fn leaf(&self) -> Leaf {
+        let Some(mut leaf) = self.leaf.clone() else {
+            return Leaf::Show(self.show.clone());
+        };
+        let root = match &mut leaf {
+            Leaf::Set(args) => &mut args.root,
+            Leaf::Show(args) => &mut args.root,
+            Leaf::List(args) => &mut args.root,
+        };
+        *root = root.take().or_else(|| self.show.root.clone());
+        leaf
+    }
 }
 
 /// What to do with zones.
-#[derive(Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Subcommand)]
 pub enum Leaf {
     /// Set this machine's time zone in every place that its distribution reads
     Set(set::Args),

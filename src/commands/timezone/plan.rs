@@ -130,6 +130,7 @@ fn localtime(machine: &Machine, wanted: &Wanted<'_>, plan: &mut Plan) {
     let path = local.path.display().to_string();
     let old = match &local.is {
         Is::Missing => "not there".to_owned(),
+        Is::Circle => "link that leads back to itself".to_owned(),
         Is::Link { directory, zone } => format!("link to {directory}{zone}"),
         Is::Copy => "file".to_owned(),
         Is::Else => "neither file nor link".to_owned(),

@@ -15,6 +15,7 @@ use crate::conf::tzif;
 use crate::conf::tzif::Zone;
 use crate::conf::zone::adjtime;
 use crate::conf::zone::built_in;
+use crate::conf::zone::letters;
 use crate::conf::zone::name;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
@@ -27,7 +28,7 @@ use crate::sys;
 use std::path::PathBuf;
 
 /// Set this machine's time zone in every place that its distribution reads
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The zone: Asia/Tokyo, Japan, UTC (`clockbox timezone list` shows all)
     #[arg(value_name = "ZONE", allow_hyphen_values = true)]
@@ -40,7 +41,7 @@ pub struct Args {
     diff: bool,
     /// Set the zone of the image that is mounted here, by its own zone database
     #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    pub(super) root: Option<PathBuf>,
     /// Restart these services if they began before the change
     #[arg(
         long,
@@ -57,15 +58,26 @@ impl Command for Args {
     const PAGE: ManPage = super::page::SET;
 
     fn run(&self, context: &mut Context) -> Result<SetReport, Failure> {
+        // Said here too, for --root may stand before `set`.
+        if self.root.is_some() && !self.restart.is_empty() {
+            let text = "--restart: no service runs in an image (--root)";
+            return Err(Failure::usage(text).hint("clockbox timezone set --help"));
+        }
         let machine = Machine::read(self.root.as_deref())?;
         let (now, _) = sys::clock::unix();
         let wanted = wanted(&machine, &self.zone, now)?;
         let plan = plan::plan(&machine, &wanted)?;
-        if !self.dry_run {
-            plan::may(&machine, &plan, &self.zone)?;
-        }
+        let may = plan::may(&machine, &plan, &self.zone);
         let services = restart::check(&self.restart)?;
         let mut report = self.report(&machine, &wanted, &plan, now);
+        match may {
+            Err(failure) if self.dry_run => {
+                let text = "Only root can do that: this was a dry run";
+                let next = failure.hint.unwrap_or_default();
+                report.findings.push(Finding::info(text).next(next));
+            }
+            may => may?,
+        }
         let changed = !plan.changes.is_empty();
         if changed && !self.dry_run {
             write(&plan)?;
@@ -136,12 +148,13 @@ fn wanted<'a>(machine: &Machine, zone: &'a str, now: i64) -> Result<Wanted<'a>, 
     let root = machine.root_option();
     let database = &machine.database;
     let unknown = |why: &str| {
-        Failure::usage(format!("{zone}: {why}"))
-            .hint(facts::hint(database, zone, &root, now))
+        let (more, next) = facts::hint(database, zone, &root, now);
+        Failure::usage(format!("{zone}: {why}{more}"))
+            .hint(next)
             .target(zone)
     };
     if zone.is_empty() {
-        let hint = format!("clockbox timezone list{root}   shows all zones");
+        let hint = format!("clockbox timezone list{root}");
         return Err(Failure::usage("ZONE: it is empty").hint(hint).target(zone));
     }
     name::check(zone).map_err(unknown)?;
@@ -257,6 +270,24 @@ fn findings(machine: &Machine, wanted: &Wanted<'_>, plan: &Plan, now: i64) -> Ve
             wanted.name,
             timezone::offset(seconds),
         )));
+    }
+    if let Some(place) = letters::without_summer(wanted.name) {
+        all.push(
+            Finding::info(format!(
+                "{} has no daylight saving: it is {} in summer too, unlike {place}",
+                wanted.name,
+                wanted.found.as_ref().map_or_else(String::new, |(_, zone)| {
+                    timezone::offset(zone.at(now).offset_s)
+                }),
+            ))
+            .next(format!(
+                "clockbox timezone set {place}{}",
+                machine.root_option()
+            )),
+        );
+    }
+    for unread in &machine.unread {
+        all.push(unread.finding());
     }
     if let Some((_, zone)) = &wanted.found {
         let leap = zone.leap_correction_s(now);

@@ -23,11 +23,11 @@ use crate::sys;
 use std::path::PathBuf;
 
 /// Show the time zone, how it is known, and what disagrees with it
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Look at the image that is mounted here
     #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    pub(super) root: Option<PathBuf>,
 }
 
 /// The zone that programs use.
@@ -63,6 +63,7 @@ impl Command for Args {
             findings: Findings::of(&machine, &current, zone.as_ref(), tz.as_deref(), now),
             places: places(&machine, &current),
             dangling: dangling(&machine),
+            unusable: matches!(machine.localtime.is, Is::Circle | Is::Else),
             zone: current.zone,
             alias_of,
             known_by: current.known_by,
@@ -93,7 +94,7 @@ pub(super) fn current(machine: &Machine) -> Current {
     match &machine.localtime.is {
         Is::Link { zone, .. } => named(Some(zone.clone()), KnownBy::Link),
         Is::Copy => by_content(machine),
-        Is::Missing | Is::Else => {
+        Is::Missing | Is::Circle | Is::Else => {
             let uci = machine.texts.iter().find(|text| text.form == Form::Uci);
             match uci.and_then(Text::says) {
                 Some(zone) => named(Some(zone.replace(' ', "_")), KnownBy::Uci),
@@ -150,6 +151,7 @@ pub(super) fn places(machine: &Machine, current: &Current) -> Vec<Place> {
     let local = &machine.localtime;
     let (zone, form) = match &local.is {
         Is::Missing => (None, "not there".to_owned()),
+        Is::Circle => (None, "a link that leads back to itself".to_owned()),
         Is::Link { directory, zone } => (Some(zone.clone()), format!("link to {directory}{zone}")),
         Is::Copy => {
             let known = current.known_by == KnownBy::Content;
@@ -167,7 +169,12 @@ pub(super) fn places(machine: &Machine, current: &Current) -> Vec<Place> {
         zone: text.says(),
         form: text.form_words(),
     });
-    std::iter::once(first).chain(others).collect()
+    let unread = machine.unread.iter().map(|unread| Place {
+        path: unread.path.to_owned(),
+        zone: None,
+        form: unread.why.clone(),
+    });
+    std::iter::once(first).chain(others).chain(unread).collect()
 }
 
 /// What the battery-backed clock keeps: /etc/adjtime, else where older distributions say it.

@@ -1,13 +1,15 @@
 //! The text files that name a machine's zone: which there are, what each says, and what it says
 //! after a change.
 
-use super::machine;
 use crate::conf::zone;
 use crate::conf::zone::assignment;
 use crate::conf::zone::os::Family;
 use crate::conf::zone::os::Os;
 use crate::conf::zone::uci;
 use crate::exit::Failure;
+use crate::report::finding::Finding;
+use crate::sys::error::Error;
+use crate::sys::files;
 use crate::sys::rooted;
 use std::path::Path;
 use std::path::PathBuf;
@@ -40,6 +42,45 @@ pub(super) struct Text {
     pub directory: bool,
 }
 
+/// A place that may name the zone and cannot be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// Its path as it is called inside the root.
+    pub path: &'static str,
+    /// Why, in words.
+    pub why: String,
+    /// What to type about it.
+    next: String,
+}
+
+impl Unread {
+    fn new(path: &'static str, own: PathBuf, error: &Error) -> Self {
+        let shown = own.display();
+        let (why, next) = match files::link_target(&own) {
+            Some(target) if error.is_missing() => (
+                format!("a link to {}, which is not there", target.display()),
+                format!("rm {shown}"),
+            ),
+            Some(_) if error.reason.raw_os_error() == Some(nix::libc::ELOOP) => (
+                "a link that leads back to itself".to_owned(),
+                format!("rm {shown}"),
+            ),
+            _ if error.is_permission() => (
+                "for root alone to read".to_owned(),
+                format!("sudo cat {shown}"),
+            ),
+            _ => (error.reason_words(), format!("ls -ld {shown}")),
+        };
+        Self { path, why, next }
+    }
+
+    /// What is said of it.
+    pub(super) fn finding(&self) -> Finding {
+        let text = format!("{} was passed over: {}", self.path, self.why);
+        Finding::warning(text).next(self.next.clone())
+    }
+}
+
 /// The files that are looked for. Those with an assignment count only when they have it.
 const PLACES: &[(&str, Form)] = &[
     ("/etc/timezone", Form::Plain),
@@ -55,28 +96,44 @@ impl Text {
     /// The files that there are.
     ///
     /// # Errors
-    /// When links go round in a circle.
-    pub(super) fn all(root: &Path, os: &Os, systemd: bool) -> Result<Vec<Self>, Failure> {
-        let mut found = Vec::new();
+    /// When links above them go round in a circle.
+    pub(super) fn all(
+        root: &Path,
+        os: &Os,
+        systemd: bool,
+    ) -> Result<(Vec<Self>, Vec<Unread>), Failure> {
+        let (mut found, mut unread): (Vec<Self>, Vec<Unread>) = (Vec::new(), Vec::new());
         for (path, form) in PLACES {
-            let real = rooted::resolve(root, Path::new(path))?;
-            let directory = *form == Form::Plain && real.is_dir();
-            let content = machine::text(root, path);
-            if content.is_none() && !directory {
+            let own = rooted::place(root, Path::new(path))?;
+            if !files::exists(&own) {
                 continue;
             }
-            let text = Self {
-                path,
-                real,
-                form: *form,
-                content: content.unwrap_or_default(),
-                directory,
-            };
-            if directory || text.counts(os, systemd) {
-                found.push(text);
+            let read = rooted::resolve(root, Path::new(path)).and_then(|real| {
+                let directory = *form == Form::Plain && real.is_dir();
+                let content = match directory {
+                    true => String::new(),
+                    false => zone::to_text(&files::read(&real, files::CONFIG_LIMIT)?),
+                };
+                Ok((real, directory, content))
+            });
+            match read {
+                Ok((real, directory, content)) => {
+                    let text = Self {
+                        path,
+                        real,
+                        form: *form,
+                        content,
+                        directory,
+                    };
+                    if directory || text.counts(os, systemd) {
+                        found.push(text);
+                    }
+                }
+                Err(_) if unread.iter().any(|known| known.path == *path) => {}
+                Err(error) => unread.push(Unread::new(path, own, &error)),
             }
         }
-        Ok(found)
+        Ok((found, unread))
     }
 
     /// Whether this file is one that names the zone. Before systemd, Red Hat's and SUSE's package

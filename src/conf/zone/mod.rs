@@ -4,6 +4,7 @@
 pub mod adjtime;
 pub mod assignment;
 pub mod built_in;
+pub mod letters;
 pub mod name;
 pub mod os;
 pub mod suggest;

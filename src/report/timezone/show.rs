@@ -49,6 +49,9 @@ pub struct ShowReport {
     /// /etc/localtime points at a file that is not there.
     #[serde(skip)]
     pub dangling: bool,
+    /// Something is in the place of /etc/localtime that no program can read.
+    #[serde(skip)]
+    pub unusable: bool,
     /// What does not agree, and what mends it.
     pub findings: Vec<Finding>,
 }
@@ -130,6 +133,9 @@ impl Report for ShowReport {
 impl ShowReport {
     fn zone_words(&self) -> String {
         let mut words = match (&self.zone, self.known_by) {
+            (Some(zone), KnownBy::Default) if self.unusable => {
+                format!("{zone} (/etc/localtime cannot be read)")
+            }
             (Some(zone), KnownBy::Default) => format!("{zone} (there is no /etc/localtime)"),
             (Some(zone), KnownBy::Link) if self.dangling => {
                 format!("{zone}, which cannot be read: programs use UTC")
