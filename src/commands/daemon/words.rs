@@ -106,10 +106,7 @@ pub fn line(note: &Note, control: bool) -> String {
             "{source}: its time jumped by {} against this machine's oscillator",
             format::signed_seconds(*by)
         ),
-        Note::KeepsTai { source, ahead } => format!(
-            "{source} is {ahead} s ahead of what is known of the time, as a clock that keeps TAI is, and its line \
-             does not say so: it is not used; add the option tai (or offset -{ahead}) to its refclock line"
-        ),
+        Note::KeepsTai { source, ahead } => keeps_tai(source, *ahead),
         Note::Leap(sign) => format!(
             "a leap second is {} now",
             if *sign > 0 { "inserted" } else { "deleted" }
@@ -133,6 +130,13 @@ pub fn line(note: &Note, control: bool) -> String {
         }
         Note::Slept(seconds) => format!("the machine slept for {seconds:.1} s; measuring anew"),
     }
+}
+
+fn keeps_tai(source: &str, ahead: i32) -> String {
+    format!(
+        "{source} is {ahead} s ahead of what is known of the time, as a clock that keeps TAI is, and its line \
+         does not say so: it is not used; add the option tai (or offset -{ahead}) to its refclock line"
+    )
 }
 
 fn measured(source: &str, offset: f64, delay: Option<f64>, filtered: Option<(f64, f64)>) -> String {
