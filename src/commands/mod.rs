@@ -116,7 +116,11 @@ impl Context {
             .map(|h| format!("  {h}\n"))
             .unwrap_or_default();
         let who = format!("clockbox {command}");
-        let text = format!("{}: {}\n{hint}", who.trim_end(), failure.message);
+        let text = format!("{}: {}", who.trim_end(), failure.message);
+        // A fault's place in a text has lines of its own; what to type is never broken.
+        let width = self.output.page.width;
+        let width = width.filter(|_| sys::terminal::stderr_is_terminal() && !text.contains('\n'));
+        let text = format!("{}\n{hint}", report::format::wrap(&text, width, 4));
         sys::terminal::complain(&report::format::plain(&text));
         status
     }

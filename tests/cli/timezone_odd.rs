@@ -238,14 +238,14 @@ fn a_dry_run_of_an_ordinary_user_says_that_the_real_one_is_roots() {
     };
     let json = ran.json();
     assert_eq!((ran.status, &json["changed"]), (0, &true.into()), "{json}");
-    let (_, next) = found(&json, "Only root can do that").unwrap();
+    let (_, next) = found(&json, "Without --dry-run this needs root").unwrap();
     assert_eq!(
         next,
         format!("sudo clockbox timezone set Japan --root {root}")
     );
     // Root is not told so, nor whoever finds nothing to do.
-    assert_eq!(found(&run(&words).json(), "Only root"), None);
+    assert_eq!(found(&run(&words).json(), "Without --dry-run"), None);
     assert_eq!(run(&["timezone", "set", "Japan", "--root", root]).status, 0);
     let ran = run_as_nobody(&words).unwrap();
-    assert_eq!(found(&ran.json(), "Only root"), None, "{ran:?}");
+    assert_eq!(found(&ran.json(), "Without --dry-run"), None, "{ran:?}");
 }

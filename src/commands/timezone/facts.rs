@@ -125,17 +125,14 @@ pub(super) fn hint(database: &Database, word: &str, root: &str, unix: i64) -> (S
     let list = |pattern: &str| format!("clockbox timezone list{pattern}{root}");
     let said = |text: &str, next: String| (text.to_owned(), next);
     if name::offset(word).is_some() {
-        return said(
-            "; an offset from UTC is many zones'",
-            list(&format!(" {word}")),
-        );
+        return said("", list(&format!(" {word}")));
     }
     let inside = format!("{word}/");
     if known(database)
         .iter()
         .any(|known| known.starts_with(&inside))
     {
-        return said("; it has many", list(&format!(" {inside}")));
+        return said("; many zones begin with it", list(&format!(" {inside}")));
     }
     let near = near(database, word, unix);
     let Some(first) = near.first() else {
@@ -146,14 +143,14 @@ pub(super) fn hint(database: &Database, word: &str, root: &str, unix: i64) -> (S
             code => countries.contains_key(code).then(|| code.to_owned()),
         };
         return match code {
-            Some(code) => said("; it is a country's", list(&format!(" {code}"))),
+            Some(code) => said("; it is a country", list(&format!(" {code}"))),
             None => said("", list("")),
         };
     };
     let next = format!("clockbox timezone set {first}{root}");
-    match near.get(1..).unwrap_or_default() {
-        [] => said("", next),
-        others => (format!("; is it {first}, {}?", or(others)), next),
+    match near.len() {
+        1 => said("", next),
+        _ => (format!("; is it {}?", or(&near)), next),
     }
 }
 

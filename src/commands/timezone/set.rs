@@ -72,7 +72,7 @@ impl Command for Args {
         let mut report = self.report(&machine, &wanted, &plan, now);
         match may {
             Err(failure) if self.dry_run => {
-                let text = "Only root can do that: this was a dry run";
+                let text = "Without --dry-run this needs root";
                 let next = failure.hint.unwrap_or_default();
                 report.findings.push(Finding::info(text).next(next));
             }
@@ -156,6 +156,9 @@ fn wanted<'a>(machine: &Machine, zone: &'a str, now: i64) -> Result<Wanted<'a>, 
     if zone.is_empty() {
         let hint = format!("clockbox timezone list{root}");
         return Err(Failure::usage("ZONE: it is empty").hint(hint).target(zone));
+    }
+    if name::offset(zone).is_some() && database.read(zone, tzif::LIMIT).is_err() {
+        return Err(unknown("it is an offset from UTC, which many zones have"));
     }
     name::check(zone).map_err(unknown)?;
     name::never_set(zone).map_or(Ok(()), |why| Err(unknown(why)))?;

@@ -59,11 +59,16 @@ impl Command for Args {
             .zone
             .as_deref()
             .and_then(|zone| facts::alias(&machine.database, zone));
+        let unusable = match machine.localtime.is {
+            Is::Circle | Is::Else => true,
+            Is::Copy => zone.is_none(),
+            _ => false,
+        };
         Ok(ShowReport {
             findings: Findings::of(&machine, &current, zone.as_ref(), tz.as_deref(), now),
             places: places(&machine, &current),
             dangling: dangling(&machine),
-            unusable: matches!(machine.localtime.is, Is::Circle | Is::Else),
+            unusable,
             zone: current.zone,
             alias_of,
             known_by: current.known_by,

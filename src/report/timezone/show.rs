@@ -136,6 +136,9 @@ impl ShowReport {
             (Some(zone), KnownBy::Default) if self.unusable => {
                 format!("{zone} (/etc/localtime cannot be read)")
             }
+            (Some(zone), KnownBy::File) if self.unusable => {
+                format!("{zone} by name; /etc/localtime cannot be read: programs use UTC")
+            }
             (Some(zone), KnownBy::Default) => format!("{zone} (there is no /etc/localtime)"),
             (Some(zone), KnownBy::Link) if self.dangling => {
                 format!("{zone}, which cannot be read: programs use UTC")
