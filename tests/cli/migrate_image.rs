@@ -133,11 +133,20 @@ fn an_image_is_converted_switched_and_put_back() {
     );
     assert_eq!(tree(image.path()), after);
 
-    assert_eq!(
-        run(&["migrate-ntpd", "--root", root, "--rollback", "--json"]).json()["changed"],
-        true
-    );
-    assert_eq!(tree(image.path()), before);
+    // The way back names what is switched, in the plan and when it is done; nothing runs here.
+    for (more, files) in [(&["--dry-run"][..], &after), (&[], &before)] {
+        let words = ["migrate-ntpd", "--root", root, "--rollback", "--json"];
+        let json = run(&[&words, more].concat()).json();
+        assert_eq!(json["changed"], true);
+        let services = json["services"].as_array().unwrap().iter();
+        let mut services: Vec<String> = services
+            .map(|service| format!("{} {}", service["action"], service["name"]))
+            .collect();
+        services.sort();
+        let wanted = [r#""disable" "chrony""#, r#""enable" "ntpsec""#];
+        assert_eq!(services, wanted, "{json}");
+        assert_eq!(tree(image.path()), *files);
+    }
     assert_eq!(
         run(&["migrate-ntpd", "--root", root, "--rollback", "--json"]).json()["changed"],
         false

@@ -138,6 +138,10 @@ fn nothing_is_applied_when_something_that_matters_would_be_lost() {
         run(&["migrate-ntpd", "--root", root, "--accept-losses"]).status,
         0
     );
+    // Once that is done nobody is asked to go on.
+    let again = run(&["migrate-ntpd", "--root", root, "--json"]);
+    assert_eq!(again.json()["result"], "unchanged", "{again:?}");
+    assert!(!again.stdout.contains("--accept-losses"), "{again:?}");
 }
 
 #[test]

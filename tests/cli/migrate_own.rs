@@ -36,6 +36,8 @@ fn an_image_for_clockboxs_own_daemon_gets_program_unit_and_links_and_loses_them_
         (0, &"migrated".into()),
         "{ran:?}"
     );
+    let useradd = format!("\"next\":\"chroot {root} useradd --system ");
+    assert!(ran.stdout.contains(&useradd), "{ran:?}");
     let after = tree(image.path());
     let conf = &after["etc/clockbox/clockbox.conf"];
     for line in [

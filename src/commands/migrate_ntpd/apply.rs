@@ -126,6 +126,14 @@ pub(super) fn apply(
             journal::save(tree, &journal.clone().whole())?;
             name_files(tree, &journal, &plan, &mut report)?;
             report.result = Outcome::Migrated;
+            let assumed = present::assumed(plan.target.version);
+            if report.findings.contains(&assumed) {
+                // It cannot be said any more.
+                report.findings.retain(|finding| *finding != assumed);
+                report
+                    .findings
+                    .push(present::was_assumed(plan.target.version));
+            }
             report.findings.extend(plan.note);
             if let Some(error_s) = error_s {
                 let bound = crate::report::format::seconds(error_s);

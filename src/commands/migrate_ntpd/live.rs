@@ -14,6 +14,7 @@ use super::target::To;
 use super::tree::Tree;
 use super::undo;
 use crate::commands::Context;
+use crate::commands::sync::quoted;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::finding::Finding;
@@ -61,15 +62,7 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
             );
             report.findings.insert(0, Finding::warning(text).next(next));
         }
-        report.result = Outcome::Unchanged;
-        report.changes = false;
-        report.services.clear();
-        report
-            .files
-            .iter_mut()
-            .for_each(|file| file.action = FileAction::Unchanged);
-        report.accepted = true;
-        return Ok(report);
+        return Ok(unchanged(report));
     }
     if let Some(finding) = super::refused(&plan.conversion, &plan.old.conf)? {
         report.result = Outcome::Refused;
@@ -109,6 +102,22 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
         )));
     }
     apply::apply(args, tree, plan, report, known, &turn, context)
+}
+
+/// The report where there is nothing to do.
+fn unchanged(mut report: MigrateReport) -> MigrateReport {
+    report.result = Outcome::Unchanged;
+    report.changes = false;
+    report.services.clear();
+    report
+        .files
+        .iter_mut()
+        .for_each(|file| file.action = FileAction::Unchanged);
+    report.accepted = true;
+    // What is lost was accepted before.
+    let go_on = Some(next::again("--accept-losses"));
+    report.findings.retain(|finding| finding.next != go_on);
+    report
 }
 
 /// The journal of an earlier run, and what there is to say of it: one that was interrupted is
@@ -250,7 +259,9 @@ pub(super) fn roll_back(
             });
         }
         for service in &journal.services {
-            report.services.push(undo::as_before(service));
+            report
+                .services
+                .push(undo::as_before(service, tree.is_live()));
         }
         if tree.is_live() {
             report.packages = undo::packages(tree, &journal);
@@ -396,7 +407,11 @@ fn shown(args: &Args, tree: &Tree, plan: &Plan) -> MigrateReport {
     }
     if args.to == To::Clockbox && sys::owner::group(tree.root(), &["_clockbox"]).is_none() {
         let text = "There is no user _clockbox: the daemon keeps running as root, within the limits of its service";
-        report.findings.push(Finding::info(text).next("useradd --system --user-group --home-dir /var/lib/clockbox --shell /usr/sbin/nologin _clockbox"));
+        let chroot = match tree.is_live() {
+            true => String::new(),
+            false => format!("chroot {} ", quoted(&tree.root().display().to_string())),
+        };
+        report.findings.push(Finding::info(text).next(format!("{chroot}useradd --system --user-group --home-dir /var/lib/clockbox --shell /usr/sbin/nologin _clockbox")));
     }
     let change = |state: &super::services::State, action: &str| ServiceChange {
         name: state.name.clone(),

@@ -77,6 +77,13 @@ pub(super) fn assumed(version: Version) -> Finding {
     Finding::warning(text).next(next::again("--chrony-version X.Y"))
 }
 
+/// The same once it is done.
+pub(super) fn was_assumed(version: Version) -> Finding {
+    Finding::info(format!(
+        "Nothing here told the version of chrony: no words were used that are newer than {version}"
+    ))
+}
+
 /// Puts the account of another conversion in a report's place: the package that was installed is
 /// of another version than the plan was for.
 pub(super) fn renew(report: &mut MigrateReport, version: Version, conversion: &Conversion) {

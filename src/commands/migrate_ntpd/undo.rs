@@ -130,6 +130,18 @@ pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone
             done.note(services.mask(&service.name));
         }
     }
+    if !live {
+        // Their links are among the files.
+        let services = journal.services.iter();
+        done.services
+            .extend(services.map(|service| as_before(service, live)));
+    }
+    journal::save(tree, &after(journal, turn, &done))?;
+    Ok(done)
+}
+
+/// The journal once the undo is over: of a run that gives way to an earlier one, that one's.
+fn after(journal: &Journal, turn: &Turn, done: &Undone) -> Journal {
     let state = if done.failed.is_empty() {
         discard(journal, turn);
         State::RolledBack
@@ -145,8 +157,7 @@ pub(super) fn undo(tree: &Tree, journal: &Journal, turn: &Turn) -> Result<Undone
     {
         journal = *before;
     }
-    journal::save(tree, &journal)?;
-    Ok(done)
+    journal
 }
 
 /// The packages that an undo would put back, and those that would give way to them.
@@ -335,14 +346,18 @@ fn unlink_runlevels(
     Ok(())
 }
 
-/// What an undo would do with a service.
-pub(super) fn as_before(service: &journal::Service) -> ServiceChange {
-    let words = [(service.enabled, "enable"), (service.active, "start")];
+/// What an undo would do with a service; in an image nothing runs.
+pub(super) fn as_before(service: &journal::Service, live: bool) -> ServiceChange {
+    let words = [
+        (service.enabled, "enable"),
+        (service.active && live, "start"),
+    ];
     let words: Vec<&str> = words.iter().filter(|w| w.0).map(|w| w.1).collect();
     let action = match (service.masked, service.new) {
         (true, _) => "leave masked".to_owned(),
-        (_, true) if service.active => "restart".to_owned(),
-        (_, true) if words.is_empty() => "stop and disable".to_owned(),
+        (_, true) if service.active && live => "restart".to_owned(),
+        (_, true) if words.is_empty() && live => "stop and disable".to_owned(),
+        (_, true) if words.is_empty() => "disable".to_owned(),
         _ if words.is_empty() => "leave off".to_owned(),
         _ => words.join(" and "),
     };

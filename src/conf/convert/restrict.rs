@@ -362,11 +362,14 @@ impl Converter<'_> {
         if self.serving.serve {
             let rules = self.restrictions.table.rules(Flags::serve);
             self.prove(&rules);
-            if rules
-                .iter()
-                .any(|(allow, network)| *allow && network.bits == 0)
-            {
-                self.warn("everybody may ask this machine for the time, as before: remove the line allow 0.0.0.0/0 or name the networks if that is not wanted");
+            let open = rules.iter().filter(|(allow, net)| *allow && net.bits == 0);
+            let open: Vec<String> = open.map(|(_, net)| format!("allow {net}")).collect();
+            if !open.is_empty() {
+                let lines = if open.len() == 1 { "line" } else { "lines" };
+                self.warn(&format!(
+                    "everybody may ask this machine for the time, as before: remove the {lines} {} or name the networks if that is not wanted",
+                    open.join(" and ")
+                ));
             }
             push_rules(&mut lines, &rules, "allow", "deny");
         }
