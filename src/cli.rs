@@ -43,7 +43,7 @@ use std::process::ExitCode;
     max_term_width = 100
 )]
 pub struct Cli {
-    /// Print this help; the man page says more
+    /// Print help; --help: all options, the man page: more
     #[arg(short, long, global = true, action = clap::ArgAction::HelpShort, display_order = 100_000)]
     help: Option<bool>,
     #[command(flatten)]
@@ -66,14 +66,16 @@ pub struct OutputArgs {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Look up no names for addresses
-    #[arg(short = 'n', long, global = true)]
+    #[arg(short = 'n', long, global = true, hide_short_help = true)]
     numeric: bool,
-    /// Colour: always, never, or auto: on a terminal unless NO_COLOR is set
+    /// Colour: always, never or auto
     #[arg(
+        long_help = "Colour: always, never, or auto: on a terminal unless NO_COLOR is set",
         long,
         global = true,
         value_name = "WHEN",
         default_value = "auto",
+        hide_short_help = true,
         hide_default_value = true,
         hide_possible_values = true
     )]
@@ -91,7 +93,7 @@ enum When {
 /// The table of commands. A new one gets an arm here, an arm in `run` and a line in `leaves`.
 #[derive(Debug, clap::Subcommand)]
 enum Applet {
-    /// Measure several servers at once, let them vote, set the clock, and say how sure it is
+    /// Measure several servers at once, vote, set the clock, and say how sure it is
     Sync(Deferred<sync::Args>),
     /// Answer clients with this machine's time, and keep that right meanwhile
     Serve(Deferred<serve::Args>),
@@ -203,9 +205,12 @@ fn answer<R: Report>(found: Result<R, Failure>, context: &mut Context) -> ExitSt
 /// The program: reads its arguments, does the work, gives the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = by_link_name(sys::host::arguments());
+    let arguments = asks_for_help(by_link_name(sys::host::arguments()));
     deferred::typed(&arguments);
     let mut command = Cli::command();
+    if arguments.iter().any(|word| word == "--help") {
+        command = with_all_options(command);
+    }
     if let Some(width) = sys::terminal::width() {
         command = command.term_width(usize::from(width.clamp(40, 100)));
     }
@@ -223,6 +228,22 @@ pub fn main() -> ExitCode {
         Err(error) => refuse(&error, &arguments),
     };
     ExitCode::from(status.code())
+}
+
+/// The same command whose `-h` shows the options that are rarely wanted too: that is `--help`.
+pub(crate) fn with_all_options(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| argument.hide_short_help(false))
+        .mut_subcommands(with_all_options)
+}
+
+/// `clockbox help X` is `clockbox X --help`.
+fn asks_for_help(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.len() > 2 && arguments.get(1).is_some_and(|word| word == "help") {
+        arguments.remove(1);
+        arguments.push(OsString::from("--help"));
+    }
+    arguments
 }
 
 /// `clockbox-sync X` is `clockbox sync X`: exact names only.

@@ -6,6 +6,7 @@ use super::page::ManPage;
 use crate::cli::Cli;
 use crate::cli::further_schemas;
 use crate::cli::leaves;
+use crate::cli::with_all_options;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report;
@@ -58,7 +59,7 @@ pub fn run(dir: &Path) -> Result<(), Failure> {
 /// When one cannot be rendered, which is a bug.
 pub fn files() -> Result<Vec<(String, String)>, Failure> {
     let mut all = Vec::new();
-    let mut root = without_help(Cli::command());
+    let mut root = with_all_options(without_help(Cli::command()));
     root.build();
     pages(&root, &mut Vec::new(), &mut all)?;
     all.push(("man/clockbox.conf.5".to_owned(), super::conf_page::page()));
@@ -87,7 +88,7 @@ pub fn files() -> Result<Vec<(String, String)>, Failure> {
 
 /// The command line without what is hidden: completions would offer it.
 fn visible() -> clap::Command {
-    let whole = Cli::command();
+    let whole = with_all_options(Cli::command());
     let about = whole.get_about().cloned().unwrap_or_default();
     let mut shown = clap::Command::new("clockbox")
         .about(about)

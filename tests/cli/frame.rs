@@ -47,6 +47,53 @@ fn help_fits_a_screen_and_goes_to_standard_output() {
 }
 
 #[test]
+fn the_help_of_every_command_fits_a_screen_and_has_all_options_where_they_are_asked_for() {
+    for command in [
+        "",
+        "sync",
+        "serve",
+        "sources",
+        "sources stats",
+        "sources set",
+        "sources unset",
+        "status",
+        "timezone",
+        "timezone set",
+        "timezone show",
+        "timezone list",
+        "check-port",
+        "migrate-ntpd",
+        "links",
+    ] {
+        let help = |option: &str| {
+            let words: Vec<&str> = command.split_whitespace().chain([option]).collect();
+            let output = clockbox()
+                .env("COLUMNS", "80")
+                .args(words)
+                .output()
+                .unwrap();
+            let ran = crate::run::finish(output);
+            assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{command}");
+            ran.stdout
+        };
+        let (usual, all) = (help("-h"), help("--help"));
+        assert!(usual.lines().count() <= 40, "{usual}");
+        assert!(all.lines().count() < 50, "{all}");
+        assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
+        assert!(
+            all.contains("--color") && !usual.contains("--color"),
+            "{usual}"
+        );
+        let options = |text: &str| text.matches("--").count();
+        assert!(options(&usual) < options(&all), "{command}");
+    }
+    let words = |words: &[&str]| run(words).stdout;
+    assert_eq!(words(&["help", "sync"]), words(&["sync", "--help"]));
+    let nested = words(&["help", "sources", "set"]);
+    assert_eq!(nested, words(&["sources", "set", "--help"]));
+}
+
+#[test]
 fn a_closed_pipe_on_output_is_success() {
     let mut child = clockbox()
         .arg("--help")

@@ -69,11 +69,16 @@ pub struct Args {
     /// Ask IPv6 addresses only
     #[arg(short = '6', long, help_heading = "Asking hosts", requires = "hosts")]
     ipv6: bool,
-    /// The client that should get in: what the firewall and chronyd's rules say of it
-    #[arg(long, value_name = "ADDRESS", value_parser = client, help_heading = "Looking here", conflicts_with = "hosts")]
+    /// What firewall and chronyd's rules say of this client
+    #[arg(long_help = "The client that should get in, for what the firewall and chronyd's rules say of it and the rules to add; where nobody serves it, that is an error", long, value_name = "ADDRESS", value_parser = client, help_heading = "Looking here", conflicts_with = "hosts")]
     client: Option<IpAddr>,
-    /// One line and the exit status for Nagios, Icinga, Zabbix...: 0 ok, 1 warning, 2 critical, 3 unknown
-    #[arg(long, help_heading = "Monitoring", conflicts_with = "json")]
+    /// One line and the exit status for Nagios and its like
+    #[arg(
+        long_help = "One line and the exit status for Nagios, Icinga, Zabbix...: 0 ok, 1 warning, 2 critical, 3 unknown",
+        long,
+        help_heading = "Monitoring",
+        conflicts_with = "json"
+    )]
     nagios: bool,
     /// Offset of a server that is a warning
     #[arg(short, long, value_name = "S", default_value = "60", value_parser = seconds, help_heading = "Monitoring")]

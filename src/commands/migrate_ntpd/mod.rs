@@ -44,8 +44,14 @@ use tree::Tree;
     reason = "each is an option of the command line"
 )]
 pub struct Args {
-    /// The daemon that takes over
-    #[arg(long, value_enum, default_value = "chrony")]
+    /// Who takes over: chrony or clockbox
+    #[arg(
+        long_help = "The daemon that takes over: chrony (chronyd), or clockbox: its own daemon, which reads the same configuration",
+        long,
+        value_enum,
+        default_value = "chrony",
+        hide_possible_values = true
+    )]
     to: To,
     /// Convert this ntp.conf only; needs --output
     #[arg(
@@ -55,40 +61,71 @@ pub struct Args {
         help_heading = "Conversion"
     )]
     from: Option<PathBuf>,
-    /// Where --from writes chrony.conf, chrony.keys (clockbox.conf, clockbox.keys), drift and report.json
+    /// Where --from writes its files
     #[arg(
+        long_help = "Where --from writes chrony.conf, chrony.keys (clockbox.conf, clockbox.keys), drift and report.json",
         long,
         value_name = "DIR",
         requires = "from",
         help_heading = "Conversion"
     )]
     output: Option<PathBuf>,
-    /// Keep answering whoever ntpd answered, even if nothing shows that it was meant to
-    #[arg(long, overrides_with = "no_serve", help_heading = "Conversion")]
+    /// Keep answering whoever ntpd answered
+    #[arg(
+        long_help = "Keep answering whoever ntpd answered, even if nothing shows that it was meant to",
+        long,
+        overrides_with = "no_serve",
+        help_heading = "Conversion"
+    )]
     serve: bool,
     /// Answer no clients
     #[arg(long, help_heading = "Conversion")]
     no_serve: bool,
-    /// Open the command port to those who could query ntpd
-    #[arg(long, help_heading = "Conversion")]
+    /// Open the command port to who could query ntpd
+    #[arg(
+        long_help = "Open the command port to those who could query ntpd",
+        hide_short_help = true,
+        long,
+        help_heading = "Conversion"
+    )]
     remote_monitoring: bool,
-    /// Control the clock as ntpd does: slow corrections, steps at any time
-    #[arg(long, help_heading = "Conversion")]
+    /// Slow corrections, steps at any time, as ntpd
+    #[arg(
+        long_help = "Control the clock as ntpd does: slow corrections, steps at any time",
+        long,
+        help_heading = "Conversion"
+    )]
     ntpd_like: bool,
     /// Write only what this version of chrony knows
-    #[arg(long, value_name = "X.Y", value_parser = version, help_heading = "Conversion")]
+    #[arg(hide_short_help = true, long, value_name = "X.Y", value_parser = version, help_heading = "Conversion")]
     chrony_version: Option<Version>,
-    /// Read ntp.conf as this daemon does
-    #[arg(long, value_enum, value_name = "DAEMON", help_heading = "Conversion")]
+    /// Read ntp.conf as ntp, ntpsec or openntpd does
+    #[arg(
+        long_help = "Read ntp.conf as this daemon does: ntp (the reference implementation, 4.2), ntpsec or openntpd",
+        hide_short_help = true,
+        hide_possible_values = true,
+        long,
+        value_enum,
+        value_name = "DAEMON",
+        help_heading = "Conversion"
+    )]
     dialect: Option<Kind>,
-    /// Install the new daemon if it is missing: chrony's package, or this program
-    #[arg(long)]
+    /// Install the new daemon if it is missing
+    #[arg(
+        long_help = "Install the new daemon if it is missing: chrony's package, or this program",
+        long
+    )]
     install: bool,
-    /// Seconds to wait until the new daemon has selected a source; 0 does not wait
-    #[arg(long, value_name = "S", default_value_t = 60)]
+    /// Seconds to wait for a source; 0: none
+    #[arg(
+        long_help = "Seconds to wait until the new daemon has selected a source; 0 does not wait",
+        long,
+        value_name = "S",
+        default_value_t = 60
+    )]
     wait: u32,
-    /// Undo the migration: files, services, the old daemon's package
-    #[arg(long, conflicts_with_all = ["from", "install", "accept_losses"])]
+    /// Undo the migration: files, services, packages
+    #[arg(long_help = "Undo the migration: files, services, the old daemon's package", long, conflicts_with_all = ["from", "install", "accept_losses"])]
     rollback: bool,
     /// Say what would be done, and do nothing
     #[arg(long, alias = "check")]

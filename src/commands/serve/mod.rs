@@ -53,45 +53,80 @@ pub struct Args {
         conflicts_with = "config"
     )]
     upstream: Vec<String>,
-    /// A chrony.conf [default: this machine's own, unless --upstream or --local is given]
-    #[arg(long, value_name = "FILE", help_heading = "Time")]
+    /// A chrony.conf [default: this machine's own]
+    #[arg(
+        long_help = "A chrony.conf [default: this machine's own, unless --upstream or --local is given]",
+        long,
+        value_name = "FILE",
+        help_heading = "Time"
+    )]
     config: Option<PathBuf>,
-    /// Serve this machine's own clock, at this stratum, while there is no upstream
-    #[arg(long, value_name = "STRATUM", num_args = 0..=1, default_missing_value = "10",
+    /// Serve the own clock while there is no upstream
+    #[arg(long_help = "Serve this machine's own clock, at this stratum (10 unless it is given), while there is no upstream", long, value_name = "STRATUM", num_args = 0..=1, default_missing_value = "10",
           value_parser = clap::value_parser!(u8).range(1..=15), help_heading = "Time")]
     local: Option<u8>,
-    /// Never touch the clock: serve it as somebody else keeps it
-    #[arg(long, help_heading = "Time")]
+    /// Never touch the clock: somebody else keeps it
+    #[arg(
+        long_help = "Never touch the clock: serve it as somebody else keeps it",
+        long,
+        help_heading = "Time"
+    )]
     no_clock_control: bool,
-    /// Start with the measurements that the last run left in dumpdir, and remove them
-    #[arg(short = 'r', long, help_heading = "Time")]
+    /// Start with what the last run left in dumpdir
+    #[arg(
+        long_help = "Start with the measurements that the last run left in dumpdir, and remove them",
+        hide_short_help = true,
+        short = 'r',
+        long,
+        help_heading = "Time"
+    )]
     reload: bool,
-    /// Give root up for this user [default: the file's, else _clockbox]
-    #[arg(short = 'u', long, value_name = "USER", help_heading = "Time")]
+    /// Give root up for this user
+    #[arg(
+        long_help = "Give root up for this user [default: the file's, else _clockbox]",
+        hide_short_help = true,
+        short = 'u',
+        long,
+        value_name = "USER",
+        help_heading = "Time"
+    )]
     user: Option<String>,
-    /// Answer on this address: ADDR, ADDR:PORT or :PORT, IPv6 in brackets [default: all, port 123]
-    #[arg(long, value_name = "ADDR", value_parser = listen, help_heading = "Clients")]
+    /// ADDR, ADDR:PORT or :PORT [default: :123]
+    #[arg(long_help = "Answer on this address: ADDR, ADDR:PORT or :PORT, IPv6 in brackets [default: all, port 123]; may be given several times", long, value_name = "ADDR", value_parser = listen, help_heading = "Clients")]
     listen: Vec<Listen>,
-    /// Answer this network, address, host name, or all; nobody is answered otherwise
-    #[arg(long, value_name = "NET", help_heading = "Clients")]
+    /// Answer this network, address or host name, or all
+    #[arg(
+        long_help = "Answer this network, address, host name, or all; nobody is answered otherwise",
+        long,
+        value_name = "NET",
+        help_heading = "Clients"
+    )]
     allow: Vec<String>,
     /// Do not answer this network, address or host name
     #[arg(long, value_name = "NET", help_heading = "Clients")]
     deny: Vec<String>,
-    /// Tell whoever is refused so (a DENY kiss) instead of nothing
-    #[arg(long, help_heading = "Clients")]
+    /// Tell whoever is refused so (a DENY kiss)
+    #[arg(
+        long_help = "Tell whoever is refused so (a DENY kiss) instead of nothing",
+        long,
+        help_heading = "Clients"
+    )]
     kiss_denied: bool,
-    /// Limit the rate of each client: interval=3,burst=8,leak=2,kod=0 (log2, see ratelimit in
-    /// chrony.conf(5))
-    #[arg(long, value_name = "LIMIT", num_args = 0..=1, default_missing_value = "interval=3",
+    /// For each client: interval=3,burst=8,leak=2,kod=0
+    #[arg(long_help = "Limit the rate of each client: interval=3,burst=8,leak=2,kod=0 (log2, see ratelimit in chrony.conf(5))", long, value_name = "LIMIT", num_args = 0..=1, default_missing_value = "interval=3",
           value_parser = rate_limit, help_heading = "Clients")]
     rate_limit: Option<RateLimit>,
     /// Threads that answer
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "Clients")]
     threads: u8,
-    /// Say whether this address would be answered and by which rule, and end
-    #[arg(long, value_name = "ADDR", help_heading = "Clients")]
+    /// Would this one be answered, and by which rule?
+    #[arg(
+        long_help = "Say whether this address would be answered and by which rule, and end",
+        long,
+        value_name = "ADDR",
+        help_heading = "Clients"
+    )]
     explain_access: Option<IpAddr>,
 }
 

@@ -54,12 +54,11 @@ pub enum Verb {
     /// The table of sources: the same as without a verb
     #[command(hide = true)]
     List(ListArgs),
-    /// Show what the daemon has learnt of each source: samples, drift, deviation
+    /// Show what the daemon has learnt of each source
     Stats(stats::Args),
-    /// Make the daemon in use follow these servers: its file is edited, it is told, its answer
-    /// awaited
+    /// Make the daemon in use follow these servers
     Set(set::Args),
-    /// Take servers out of the configuration of the daemon in use
+    /// Take servers out of the daemon's configuration
     #[command(alias = "remove")]
     Unset(set::UnsetArgs),
 }
@@ -101,27 +100,30 @@ const TIMEOUT_S: f64 = 3.0;
 /// Options of the table.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// Ask the chronyd or ntpd of another machine, where it permits; or the one behind this port or
-    /// control socket
-    #[arg(long, value_name = "HOST[:PORT]|SOCKET")]
+    /// Ask the daemon there: HOST, HOST:PORT or control socket
+    #[arg(
+        long_help = "Ask the chronyd or ntpd of another machine, where it permits; or the one behind this port or control socket: HOST, HOST:PORT or SOCKET",
+        long,
+        value_name = "HOST"
+    )]
     host: Option<String>,
-    /// Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us
-    #[arg(long, value_name = "S", value_parser = duration)]
+    /// Exit with 1 if the clock is off by more: 0.1, 100ms, 50us
+    #[arg(long_help = "Exit with 1 unless the clock is synchronised and off by at most this: 0.1, 100ms, 50us", long, value_name = "S", value_parser = duration)]
     max_error: Option<f64>,
-    /// Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe
-    #[arg(long, value_name = "S", num_args = 0..=1, require_equals = true, default_missing_value = "2", value_parser = watch_interval, conflicts_with_all = ["prometheus", "nagios"])]
+    /// Show it again every few seconds
+    #[arg(long_help = "Show it again every few seconds: redrawn on a terminal, a JSON object a line in a pipe", long, value_name = "S", num_args = 0..=1, require_equals = true, default_missing_value = "2", value_parser = watch_interval, conflicts_with_all = ["prometheus", "nagios"])]
     watch: Option<f64>,
     /// Stop watching after this many times
     #[arg(long, value_name = "N", requires = "watch", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
-    /// Prometheus's text format, for node_exporter's textfile collector
-    #[arg(long, conflicts_with_all = ["json", "nagios"])]
+    /// Prometheus's text format, for node_exporter
+    #[arg(long_help = "Prometheus's text format, for node_exporter's textfile collector", long, conflicts_with_all = ["json", "nagios"])]
     prometheus: bool,
     /// A line and the exit statuses that Nagios reads
     #[arg(long, conflicts_with = "json")]
     nagios: bool,
-    /// Seconds to wait for an answer to each question
-    #[arg(long, value_name = "S", default_value = "3", value_parser = duration)]
+    /// Seconds to wait for each answer
+    #[arg(long_help = "Seconds to wait for an answer to each question", long, value_name = "S", default_value = "3", value_parser = duration)]
     timeout: f64,
 }
 

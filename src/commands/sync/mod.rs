@@ -32,17 +32,19 @@ use measure::Terms;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// Measure several servers at once, let them vote, set the clock, and say how sure it is
+/// Measure several servers at once, vote, set the clock, and say how sure it is
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Stay in the foreground and keep the clock right until SIGTERM
-    #[arg(long, help_heading = "Daemon", conflicts_with_all = ["dry_run", "step", "slew", "force", "rtc", "wait"])]
+    /// Keep the clock right, in the foreground, until SIGTERM
+    #[arg(long_help = "Stay in the foreground and keep the clock right until SIGTERM", long, help_heading = "Daemon", conflicts_with_all = ["dry_run", "step", "slew", "force", "rtc", "wait"])]
     pub daemon: bool,
     /// Measure and select, but never touch the clock
     #[arg(short = 'x', long, help_heading = "Daemon", requires = "daemon")]
     no_clock_control: bool,
-    /// Give root up for this user [default: the file's, else _clockbox]
+    /// Give root up for this user
     #[arg(
+        long_help = "Give root up for this user [default: the file's, else _clockbox]",
+        hide_short_help = true,
         short = 'u',
         long,
         value_name = "USER",
@@ -50,11 +52,20 @@ pub struct Args {
         requires = "daemon"
     )]
     user: Option<String>,
-    /// Start with the measurements that the last run left in dumpdir
-    #[arg(short = 'r', long, help_heading = "Daemon", requires = "daemon")]
-    reload: bool,
-    /// First set the clock from the battery-backed one, or drift file
+    /// Start with what the last run left in dumpdir
     #[arg(
+        long_help = "Start with the measurements that the last run left in dumpdir",
+        hide_short_help = true,
+        short = 'r',
+        long,
+        help_heading = "Daemon",
+        requires = "daemon"
+    )]
+    reload: bool,
+    /// First set the clock from the RTC, or drift file
+    #[arg(
+        long_help = "First set the clock from the battery-backed one, or drift file",
+        hide_short_help = true,
         short = 's',
         long,
         help_heading = "Daemon",
@@ -65,8 +76,9 @@ pub struct Args {
     /// Check the daemon's configuration, and end
     #[arg(long, help_heading = "Daemon", requires = "daemon")]
     check_config: bool,
-    /// Print the effective configuration, with origins, and end
+    /// Print the effective one, with origins, and end
     #[arg(
+        long_help = "Print the effective configuration, with origins, and end",
         short = 'p',
         long,
         help_heading = "Daemon",
@@ -77,51 +89,77 @@ pub struct Args {
     /// Servers to ask.
     #[arg(
         value_name = "SERVER",
-        help = "Servers to ask: HOST, HOST:PORT or [IPv6]:PORT; without any, those of this machine's \
-                configuration, then its cloud's or host's time, then pool.ntp.org"
+        help = "HOST, HOST:PORT or [IPv6]:PORT [default: this machine's own]",
+        long_help = "Servers to ask: HOST, HOST:PORT or [IPv6]:PORT; without any, those of this \
+                     machine's configuration, then its cloud's or host's time, then pool.ntp.org"
     )]
     servers: Vec<String>,
-    /// A name with several servers, each of which has a vote
-    #[arg(long, value_name = "NAME", help_heading = "Sources")]
+    /// A name with several servers, each with a vote
+    #[arg(
+        long_help = "A name with several servers, each of which has a vote",
+        long,
+        value_name = "NAME",
+        help_heading = "Sources"
+    )]
     pool: Vec<String>,
-    /// A clock of this machine: auto (the host's), a device or its driver's name
-    #[arg(long, value_name = "CLOCK", help_heading = "Sources")]
+    /// A clock of this machine: auto, a device or a driver
+    #[arg(
+        long_help = "A clock of this machine: auto (the host's), a device or its driver's name",
+        long,
+        value_name = "CLOCK",
+        help_heading = "Sources"
+    )]
     refclock: Vec<String>,
-    /// Take the servers from this chrony.conf, ntp.conf or timesyncd.conf
-    #[arg(short = 'f', long, value_name = "FILE", help_heading = "Sources", conflicts_with_all = ["servers", "pool", "refclock"])]
+    /// Take the servers from this configuration file
+    #[arg(long_help = "Take the servers from this chrony.conf, ntp.conf or timesyncd.conf", short = 'f', long, value_name = "FILE", help_heading = "Sources", conflicts_with_all = ["servers", "pool", "refclock"])]
     config: Option<PathBuf>,
     /// Samples to take from each server
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Sources")]
+    #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), help_heading = "Sources")]
     samples: u32,
-    /// Seconds after which everything ends, name look-ups included [default: 10, with --wait 300]
-    #[arg(long, value_name = "S", value_parser = positive_seconds, help_heading = "Sources", allow_negative_numbers = true)]
+    /// End after so many seconds [default: 10, --wait: 300]
+    #[arg(long_help = "Seconds after which everything ends, name look-ups included [default: 10, with --wait 300]", long, value_name = "S", value_parser = positive_seconds, help_heading = "Sources", allow_negative_numbers = true)]
     timeout: Option<f64>,
     /// Ask from this UDP port instead of a random one
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Sources")]
+    #[arg(hide_short_help = true, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Sources")]
     source_port: Option<u16>,
     /// Ask IPv4 addresses only
-    #[arg(short = '4', long, help_heading = "Sources", conflicts_with = "ipv6")]
+    #[arg(
+        hide_short_help = true,
+        short = '4',
+        long,
+        help_heading = "Sources",
+        conflicts_with = "ipv6"
+    )]
     ipv4: bool,
     /// Ask IPv6 addresses only
-    #[arg(short = '6', long, help_heading = "Sources")]
+    #[arg(hide_short_help = true, short = '6', long, help_heading = "Sources")]
     ipv6: bool,
     /// Wait until the daemon that runs has put the clock right
     #[arg(long, help_heading = "Waiting", conflicts_with_all = ["servers", "pool", "refclock", "config", "dry_run", "step", "slew", "force", "rtc"])]
     wait: bool,
-    /// The error in seconds that is good enough to end the wait [default: 1]
-    #[arg(long, value_name = "S", value_parser = positive_seconds, help_heading = "Waiting", allow_negative_numbers = true)]
+    /// Until its error is under so many seconds [default: 1]
+    #[arg(long_help = "The error in seconds that is good enough to end the wait [default: 1]", long, value_name = "S", value_parser = positive_seconds, help_heading = "Waiting", allow_negative_numbers = true)]
     max_error: Option<f64>,
-    /// Only measure, and say what would be done; needs no privilege
-    #[arg(long, alias = "check", help_heading = "Setting the clock")]
+    /// Only measure, and say what would be done
+    #[arg(
+        long_help = "Only measure, and say what would be done; needs no privilege",
+        long,
+        alias = "check",
+        help_heading = "Setting the clock"
+    )]
     dry_run: bool,
-    /// Offsets of this many seconds and more are stepped, smaller ones slewed
-    #[arg(long, value_name = "S", default_value = "0.128", value_parser = seconds, allow_negative_numbers = true, help_heading = "Setting the clock")]
+    /// Step from this offset on [default: 0.128]
+    #[arg(long_help = "Offsets of this many seconds and more are stepped, smaller ones slewed [default: 0.128]", long, value_name = "S", default_value = "0.128", hide_default_value = true, value_parser = seconds, allow_negative_numbers = true, help_heading = "Setting the clock")]
     step_threshold: f64,
     /// Step, whatever the offset
     #[arg(long, help_heading = "Setting the clock", conflicts_with = "slew")]
     step: bool,
-    /// Slew, whatever the offset: at most half a millisecond in a second
-    #[arg(long, help_heading = "Setting the clock")]
+    /// Slew, whatever the offset
+    #[arg(
+        long_help = "Slew, whatever the offset: at most half a millisecond in a second",
+        long,
+        help_heading = "Setting the clock"
+    )]
     slew: bool,
     /// Refuse larger offsets, in seconds
     #[arg(long, value_name = "S", default_value = "1000", value_parser = seconds, allow_negative_numbers = true, help_heading = "Setting the clock")]
@@ -130,7 +168,7 @@ pub struct Args {
     #[arg(long, help_heading = "Setting the clock")]
     force: bool,
     /// Set the battery-backed clock too
-    #[arg(long, help_heading = "Setting the clock")]
+    #[arg(hide_short_help = true, long, help_heading = "Setting the clock")]
     rtc: bool,
 }
 
