@@ -72,7 +72,7 @@ fn the_help_of_every_command_fits_a_screen_and_has_all_options_where_they_are_as
                 .args(words)
                 .output()
                 .unwrap();
-            let ran = crate::run::finish(output);
+            let ran = finish(output);
             assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{command}");
             ran.stdout
         };
