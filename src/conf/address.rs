@@ -99,6 +99,17 @@ impl fmt::Display for Network {
     }
 }
 
+/// An address of the command line.
+///
+/// # Errors
+/// What is wrong with it, in a sentence.
+pub fn typed(word: &str) -> Result<IpAddr, String> {
+    parse_ip(word).map_err(|flaw| match flaw.help {
+        Some(help) => format!("{}; {help}", flaw.message),
+        None => flaw.message,
+    })
+}
+
 /// An IPv4 or IPv6 address without brackets, port or zone.
 ///
 /// # Errors

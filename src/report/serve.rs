@@ -11,10 +11,14 @@ use serde::Serialize;
 pub struct ServeReport {
     /// The address.
     pub address: String,
+    /// Whose rules these are: a file, or the command line.
+    pub configuration: String,
     /// True when it would be answered.
     pub allowed: bool,
     /// The rule that decides; `null` when none is about it, and so it is refused.
     pub rule: Option<Deciding>,
+    /// What would let it in, when no rule is about it.
+    pub next: Option<String>,
     /// Names in rules that stand for no address now.
     pub unknown_names: Vec<String>,
     /// Rules in all.
@@ -51,11 +55,13 @@ impl Report for ServeReport {
                 self.address, rule.text, rule.place
             ),
             None => format!(
-                "{} is refused: no rule is about it, and nobody is answered without one\n  \
-                 add: allow {}\n",
-                self.address, self.address
+                "{} is refused: no rule is about it ({}), and nobody is answered without one\n",
+                self.address, self.configuration
             ),
         };
+        if let Some(next) = &self.next {
+            out.push_str(&format!("  {next}\n"));
+        }
         for name in &self.unknown_names {
             out.push_str(&format!(
                 "  the rule for {name} holds for nobody now: it has no address\n"

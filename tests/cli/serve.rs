@@ -220,7 +220,19 @@ fn the_rule_that_decides_is_named_with_its_place() {
         assert_eq!(json["rule"]["place"], format!("{path}:{line}"));
     }
     let nobody = explain("9.9.9.9");
-    assert_eq!((nobody.status, &nobody.json()["rule"]), (1, &().into()));
+    let json = nobody.json();
+    assert_eq!((nobody.status, &json["rule"]), (1, &().into()));
+    assert_eq!(json["configuration"], path);
+    assert_eq!(json["next"], format!("echo 'allow 9.9.9.9' >>{path}"));
+    let typed = ["serve", "--local", "--explain-access", "9.9.9.9"];
+    let said = run(&typed).stdout;
+    assert!(
+        said.contains("  clockbox serve --allow 9.9.9.9\n"),
+        "{said}"
+    );
+    let slip = run(&["serve", "--explain-access", "12.34.5.800"]);
+    assert_eq!(slip.status, 64);
+    assert!(slip.stderr.contains("\"800\" is not an octet"), "{slip:?}");
     let text = run(&["serve", "--config", path, "--explain-access", "1.2.3.9"]);
     assert!(text.stdout.contains("deny 1.2.3.0/24"), "{}", text.stdout);
 }

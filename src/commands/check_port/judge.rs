@@ -265,7 +265,8 @@ fn about_answers(facts: &Facts, name: &str, daemon: Option<Kind>, findings: &mut
     };
     if silent.len() < answers.len() {
         findings.push(Finding::info(format!(
-            "{name} answers at some own addresses and not at {}: by its access rules{or}",
+            "{name} answers at some own addresses and not at {}: by its access rules, or a limit of its \
+             rate{or}",
             addresses(&silent)
         )));
         return;

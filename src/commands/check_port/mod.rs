@@ -23,6 +23,7 @@ pub mod words;
 use super::Command;
 use super::Context;
 use super::page::ManPage;
+use crate::conf::address;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::check_port::CheckPortReport;
@@ -70,7 +71,7 @@ pub struct Args {
     #[arg(short = '6', long, help_heading = "Asking hosts", requires = "hosts")]
     ipv6: bool,
     /// What firewall and chronyd's rules say of this client
-    #[arg(long_help = "The client that should get in, for what the firewall and chronyd's rules say of it and the rules to add; where nobody serves it, that is an error", long, value_name = "ADDRESS", value_parser = client, help_heading = "Looking here", conflicts_with = "hosts")]
+    #[arg(long_help = "The client that should get in, for what the firewall and chronyd's rules say of it and the rules to add; where nobody serves it, that is an error", long, value_name = "ADDRESS", value_parser = address::typed, help_heading = "Looking here", conflicts_with = "hosts")]
     client: Option<IpAddr>,
     /// One line and the exit status for Nagios and its like
     #[arg(
@@ -93,16 +94,6 @@ fn seconds(text: &str) -> Result<f64, String> {
         Ok(value) if value > 0.0 && value <= 86_400.0 => Ok(value),
         _ => Err("give seconds over 0, such as 0.5 or 10".to_owned()),
     }
-}
-
-fn client(text: &str) -> Result<IpAddr, String> {
-    crate::conf::address::parse_ip(text).map_err(|flaw| {
-        let mut message = flaw.message;
-        if let Some(help) = flaw.help {
-            message.push_str(&format!("; {help}"));
-        }
-        message
-    })
 }
 
 impl Command for Args {

@@ -274,8 +274,20 @@ fn names(config: &Config) -> String {
         };
         return why.to_owned();
     }
-    let names: Vec<&str> = config.sources.iter().map(|s| s.name.as_str()).collect();
-    names.join(", ")
+    // A pool is several sources of one name.
+    let mut names: Vec<(&str, usize)> = Vec::new();
+    for source in &config.sources {
+        match names.iter_mut().find(|(name, _)| *name == source.name) {
+            Some((_, count)) => *count += 1,
+            None => names.push((&source.name, 1)),
+        }
+    }
+    let word = |&(name, count): &(&str, usize)| match count {
+        1 => name.to_owned(),
+        _ => format!("{name} ({count} servers)"),
+    };
+    let words: Vec<String> = names.iter().map(word).collect();
+    words.join(", ")
 }
 
 /// Writes down what the engine says and learns.

@@ -19,6 +19,7 @@ use super::daemon::settings::access::RuleLine;
 use super::daemon::settings::standing::Role;
 use super::page::ManPage;
 use super::sync;
+use crate::conf::address;
 use crate::conf::chrony::Settings;
 use crate::conf::chrony::value;
 use crate::conf::chrony::value::Broadcast;
@@ -124,7 +125,7 @@ pub struct Args {
     #[arg(
         long_help = "Say whether this address would be answered and by which rule, and end",
         long,
-        value_name = "ADDR",
+        value_name = "ADDR", value_parser = address::typed,
         help_heading = "Clients"
     )]
     explain_access: Option<IpAddr>,
@@ -460,7 +461,8 @@ impl Command for Args {
         let Some(address) = self.explain_access else {
             return Err(Failure::usage("no address to explain"));
         };
-        let (_, _, plan) = self.load(0)?;
+        let (options, _, plan) = self.load(0)?;
+        let configuration = settings::read(&options)?.name;
         let count = plan.rules.len();
         let mut rules = Rules::new(plan.rules);
         let mut unknown_names = Vec::new();
@@ -481,8 +483,16 @@ impl Command for Args {
             place: rule.place.clone(),
             network: rule.network.map(|ip| format!("{ip}/{}", rule.bits)),
         });
+        let file = sys::files::exists(Path::new(&configuration));
+        let next = match file {
+            _ if rule.is_some() => None,
+            true => Some(format!("echo 'allow {address}' >>{configuration}")),
+            false => Some(format!("clockbox serve --allow {address}")),
+        };
         Ok(ServeReport {
             address: address.to_string(),
+            configuration,
+            next,
             allowed: access.allows(address),
             rule,
             unknown_names,
