@@ -7,6 +7,7 @@ use crate::net::skip;
 use crate::sources::file;
 use crate::sources::inside;
 use crate::sources::json;
+use crate::sources::text_of;
 use serde_json::Value;
 
 fn sources(report: &Value) -> &[Value] {
@@ -306,6 +307,8 @@ setpriv --reuid 65534 --clear-groups $CB sources --json >$DIR/nobody || true
 $CB sources --host 127.0.0.1:1322 --json >$DIR/port
 $CB sources --host /run/two1/sock --json >$DIR/socket
 $CB sources --host /run/nothing --json >$DIR/nothing; echo $? >$DIR/status
+$CB sources --prometheus >$DIR/prometheus; COLUMNS=100 $CB sources >$DIR/page; $CB sources stats --json >$DIR/stats
+$CB sources --watch=0.2 --count 1 >$DIR/watch; $CB status --json >$DIR/judged; true
 ";
     if inside(&net, script).is_none() {
         return;
@@ -325,6 +328,38 @@ $CB sources --host /run/nothing --json >$DIR/nothing; echo $? >$DIR/status
     assert_eq!(addresses("socket"), both[..1]);
     assert_eq!(file(&net, "status"), "2\n");
     assert!(file(&net, "nothing").contains("/run/nothing tells nothing of its sources"));
+    namesakes_are_told_apart(&net);
+}
+
+/// Two daemons of one name, each with rows, series and sentences of its own.
+fn namesakes_are_told_apart(net: &Net) {
+    let report = json(net, "root");
+    let pids: Vec<u64> = report["daemons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|daemon| daemon["pid"].as_u64().unwrap())
+        .collect();
+    assert_eq!(pids.len(), 2, "{report}");
+    let text = file(net, "prometheus");
+    crate::sources_machine::check_prometheus(&text);
+    let page = file(net, "page");
+    for pid in pids {
+        for name in ["root", "watch", "stats"] {
+            let report = json(net, name);
+            let own = sources(&report).iter().filter(|s| s["daemon_pid"] == pid);
+            assert_eq!(own.count(), 1, "{name} {pid}: {report}");
+        }
+        for family in ["daemon_synchronised", "source_offset_seconds"] {
+            let series = format!("clockbox_{family}{{daemon=\"chronyd\",pid=\"{pid}\"");
+            assert_eq!(text.matches(&series).count(), 1, "{series}\n{text}");
+        }
+        assert!(page.contains(&format!("  chronyd {pid}\n")), "{page}");
+    }
+    let follows = text_of(&report);
+    assert!(follows.starts_with("chronyd (process "), "{follows}");
+    let judged = json(net, "judged");
+    assert!(text_of(&judged).contains("chronyd (process "), "{judged}");
 }
 
 /// Daemons that lie, one an address: asked by `--host`, each costs a sentence and no more than the

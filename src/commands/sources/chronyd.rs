@@ -261,6 +261,7 @@ fn stats_row(daemon: &str, source: &reply::Source, facts: &Facts) -> StatsRow {
     let known = facts.stats.filter(|s| s.samples > 0);
     StatsRow {
         daemon: daemon.to_owned(),
+        daemon_pid: None,
         name: facts.configured.clone().or_else(|| Some(address(source))),
         address: Some(address(source)),
         samples: facts.stats.map(|s| s.samples),

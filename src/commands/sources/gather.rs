@@ -95,7 +95,7 @@ pub fn local(limit_s: f64) -> Gathered {
         if blind && seen.daemon.via.is_none() {
             continue;
         }
-        seen.daemon.pid = (!blind).then_some(daemon.pid);
+        seen.of_process((!blind).then_some(daemon.pid));
         seen.daemon.holds_clock = daemon.holds_clock;
         seen.daemon.container = daemon.container;
         if let Some(limits) = conf.as_ref().and_then(|conf| conf.limits) {

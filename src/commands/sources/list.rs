@@ -188,16 +188,16 @@ fn missed(limit: f64, error: Option<f64>, synchronised: Option<bool>) -> String 
 }
 
 /// A daemon's sources; ntpd's line of a pool is none itself.
-fn own<'a>(name: &'a str, sources: &'a [SourceRow]) -> impl Iterator<Item = &'a SourceRow> {
+fn own<'a>(daemon: &'a DaemonRow, sources: &'a [SourceRow]) -> impl Iterator<Item = &'a SourceRow> {
     sources
         .iter()
-        .filter(move |row| row.daemon == name && row.kind != SourceKind::Pool)
+        .filter(|row| daemon.owns(row) && row.kind != SourceKind::Pool)
 }
 
-/// What a daemon that has followed a source follows no more.
+/// What a daemon that has followed a source follows no more; `name` is what it is called.
 #[must_use]
-pub fn lost(name: &str, sources: &[SourceRow]) -> String {
-    let own = || own(name, sources);
+pub fn lost(name: &str, daemon: &DaemonRow, sources: &[SourceRow]) -> String {
+    let own = || own(daemon, sources);
     let false_ones = own().filter(|row| row.state == State::Falseticker).count();
     let answering = own().filter(|row| row.answers()).count();
     let why = match (own().count(), answering, false_ones) {
@@ -219,7 +219,7 @@ pub fn lost(name: &str, sources: &[SourceRow]) -> String {
 fn untold(daemons: &[DaemonRow]) -> String {
     let unknown = "it cannot be told whether the clock is synchronised";
     match daemons.iter().find(|daemon| daemon.hangs) {
-        Some(daemon) => format!("{unknown}: {} answers nobody", daemon.name),
+        Some(daemon) => format!("{unknown}: {} answers nobody", daemon.called(daemons)),
         None => unknown.to_owned(),
     }
 }
@@ -227,7 +227,7 @@ fn untold(daemons: &[DaemonRow]) -> String {
 /// Synchronised? To whom, how far, how sure, since when.
 fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow]) -> String {
     if let Some(daemon) = best {
-        let mut text = format!("{} follows ", daemon.name);
+        let mut text = format!("{} follows ", daemon.called(daemons));
         text.push_str(daemon.follows.as_deref().unwrap_or("a source"));
         if let Some(offset) = daemon.offset_s {
             text.push_str(&format!(": the clock is {}", direction(offset)));
@@ -246,16 +246,16 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
     if let Some(daemon) = daemons.iter().find(|d| d.local_reference) {
         return format!(
             "{} is not synchronised: it serves this machine's own clock",
-            daemon.name
+            daemon.called(daemons)
         );
     }
     if let Some(daemon) = daemons.iter().find(|d| d.name == probed::NAME) {
         let problem = daemon.problem.as_deref().unwrap_or_default();
         // That they do not tell does not mean that they do not follow.
-        let untold: Vec<&str> = daemons
+        let untold: Vec<String> = daemons
             .iter()
             .filter(|d| d.name != probed::NAME && d.synchronised.is_none())
-            .map(|d| d.name.as_str())
+            .map(|d| d.called(daemons))
             .collect();
         if !untold.is_empty() {
             let said = daemon.offset_s.zip(daemon.max_error_s);
@@ -282,13 +282,13 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
         };
     }
     if let Some(daemon) = daemons.iter().find(|d| d.synchronised == Some(false)) {
-        let own = || own(&daemon.name, sources);
+        let own = || own(daemon, sources);
         let answering = own().filter(|row| row.answers()).count();
-        let name = &daemon.name;
+        let name = daemon.called(daemons);
         if let Some(since) = daemon.coasts_s() {
             return format!(
                 "{}: the clock has run on alone for {}",
-                lost(name, sources),
+                lost(&name, daemon, sources),
                 age(since)
             );
         }

@@ -27,6 +27,17 @@ impl Observed {
         Self::only(daemon)
     }
 
+    /// With its process, which all its rows have.
+    pub fn of_process(&mut self, pid: Option<u32>) {
+        self.daemon.pid = pid;
+        for row in &mut self.sources {
+            row.daemon_pid = pid;
+        }
+        for row in &mut self.stats {
+            row.daemon_pid = pid;
+        }
+    }
+
     /// A daemon that has nothing to say of sources.
     #[must_use]
     pub const fn only(daemon: DaemonRow) -> Self {

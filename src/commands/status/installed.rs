@@ -116,7 +116,10 @@ pub fn rows(found: &[Found], seen: &[DaemonRow], image: bool) -> Vec<InstalledDa
         .iter()
         .map(|f| {
             let service = main_service(f);
-            let said = seen.iter().find(|row| row.name == f.kind.word());
+            // Of several of one name the one that the row is about.
+            let pid = f.running.as_ref().map(|running| running.pid);
+            let own = || seen.iter().filter(|row| row.name == f.kind.word());
+            let said = own().find(|row| row.pid == pid).or_else(|| own().next());
             InstalledDaemon {
                 name: f.kind.word().to_owned(),
                 service: service.map(|s| s.name.clone()),

@@ -86,7 +86,7 @@ pub fn judge(
         judgement.text = format!(
             "The time is not right: the clock is {}, says {}, which follows {follows} {doing}{flag}",
             direction(offset),
-            daemon.name
+            daemon.called(daemons)
         );
         return judgement;
     }
@@ -99,12 +99,12 @@ pub fn judge(
         .map_or(String::new(), |s| format!(", as of {}", ago(s)));
     if daemon.holds_clock == Some(false) && !daemons.iter().any(|d| d.holds_clock == Some(true)) {
         judgement.verdict = Verdict::NotKept;
-        let mut lookers: Vec<&str> = daemons
+        let lookers: Vec<String> = daemons
             .iter()
             .filter(|d| d.holds_clock == Some(false) && d.name != probed::NAME)
-            .map(|d| d.name.as_str())
+            .map(|d| d.called(daemons))
             .collect();
-        lookers.dedup();
+
         let (look, leave) = if lookers.len() > 1 {
             ("look", "leave")
         } else {
@@ -118,7 +118,7 @@ pub fn judge(
     }
     judgement.text = format!(
         "The time is right{offset}{bound}{since}. {} follows {follows}",
-        daemon.name
+        daemon.called(daemons)
     );
     judgement
 }
@@ -139,22 +139,22 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
     let why = if let Some(daemon) = real().find(|d| d.local_reference) {
         format!(
             "{} serves this machine's own clock, held to nothing",
-            daemon.name
+            daemon.called(daemons)
         )
     } else if let Some((daemon, since)) = real().find_map(|d| Some((d, d.coasts_s()?))) {
         format!(
             "{}, and the clock has run on alone since its last update {}",
-            lost(&daemon.name, sources),
+            lost(&daemon.called(daemons), daemon, sources),
             ago(since)
         )
     } else if let Some(daemon) = real().find(|d| d.synchronised == Some(false)) {
-        format!("{} follows no source", daemon.name)
+        format!("{} follows no source", daemon.called(daemons))
     } else if let Some(daemon) = real().find(|d| d.hangs) {
-        format!("{} hangs and answers nobody", daemon.name)
+        format!("{} hangs and answers nobody", daemon.called(daemons))
     } else if let Some(daemon) = real().find(|d| d.problem.is_some()) {
         format!(
             "{} runs but does not tell ({})",
-            daemon.name,
+            daemon.called(daemons),
             daemon.problem.as_deref().unwrap_or_default()
         )
     } else {

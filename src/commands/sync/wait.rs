@@ -117,7 +117,7 @@ fn look(patience: f64) -> Look {
         (None, _) => match daemon.coasts_s() {
             Some(since) => format!(
                 "{}, and the clock has run on alone for {}",
-                lost(name, &best.sources),
+                lost(name, daemon, &best.sources),
                 age(since)
             ),
             None => format!("{name} is not synchronised to any source yet"),

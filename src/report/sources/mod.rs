@@ -141,6 +141,8 @@ impl Authentication {
 pub struct SourceRow {
     /// Whose source it is: `chronyd`, `ntpd`…; `probe` when clockbox asked it itself.
     pub daemon: String,
+    /// Its process, which tells daemons of one name apart; `null` on another machine.
+    pub daemon_pid: Option<u32>,
     /// What it is.
     pub kind: SourceKind,
     /// What it is to the daemon.
@@ -208,6 +210,7 @@ impl SourceRow {
     pub fn new(daemon: &str, kind: SourceKind, state: State) -> Self {
         Self {
             daemon: daemon.to_owned(),
+            daemon_pid: None,
             kind,
             state,
             native_state: None,
@@ -373,10 +376,40 @@ impl DaemonRow {
         self.last_update_age_s.filter(|_| was)
     }
 
+    /// True when the source is this daemon's.
+    #[must_use]
+    pub fn owns(&self, row: &SourceRow) -> bool {
+        row.daemon == self.name && (row.daemon_pid.is_none() || row.daemon_pid == self.pid)
+    }
+
+    /// Its name among these, with its process where others have the same name.
+    #[must_use]
+    pub fn called(&self, among: &[Self]) -> String {
+        match self.pid.filter(|_| namesakes(among, &self.name)) {
+            Some(pid) => format!("{} (process {pid})", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// True when it may be said to steer this clock.
     #[must_use]
     pub fn may_steer(&self) -> bool {
         self.holds_clock != Some(false)
+    }
+}
+
+/// Whether several of these daemons have this name.
+#[must_use]
+pub fn namesakes(daemons: &[DaemonRow], name: &str) -> bool {
+    daemons.iter().filter(|daemon| daemon.name == name).count() > 1
+}
+
+/// Whose a row is, in a column: `chronyd`, or `chronyd 4711` beside others of its name.
+#[must_use]
+pub fn owner(daemons: &[DaemonRow], name: &str, pid: Option<u32>) -> String {
+    match pid.filter(|_| namesakes(daemons, name)) {
+        Some(pid) => format!("{name} {pid}"),
+        None => name.to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::Authentication;
 use super::DaemonRow;
 use super::SourceRow;
 use super::SourcesReport;
+use super::owner;
 use crate::report::Page;
 use crate::report::finding;
 use crate::report::format::age;
@@ -55,7 +56,7 @@ pub fn render(report: &SourcesReport, page: &Page) -> String {
     }
     if !report.sources.is_empty() {
         out.push('\n');
-        out.push_str(&rows(&report.sources, report.daemons.len() > 1, page));
+        out.push_str(&rows(&report.sources, &report.daemons, page));
         let sentences = sentences(&report.sources, page);
         if !sentences.is_empty() {
             out.push('\n');
@@ -151,7 +152,8 @@ fn way(via: &str) -> &str {
     }
 }
 
-fn rows(sources: &[SourceRow], several: bool, page: &Page) -> String {
+fn rows(sources: &[SourceRow], daemons: &[DaemonRow], page: &Page) -> String {
+    let several = daemons.len() > 1;
     let wide = page.width.is_none_or(|width| width >= WIDE);
     let widest = page.width.is_none_or(|width| width >= WIDEST);
     let mut columns = vec![
@@ -211,7 +213,7 @@ fn rows(sources: &[SourceRow], several: bool, page: &Page) -> String {
                 row.push(or_dash(s.refid.as_deref(), str::to_owned));
             }
             if several {
-                row.push(s.daemon.clone());
+                row.push(owner(daemons, &s.daemon, s.daemon_pid));
             }
             row
         })

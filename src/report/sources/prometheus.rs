@@ -99,7 +99,8 @@ pub fn render(report: &SourcesReport) -> String {
             .iter()
             .filter_map(|d| {
                 let value = value(d)?;
-                Some(format!("{name}{{daemon=\"{}\"}} {value}", escape(&d.name)))
+                let whose = whose(report, &d.name, d.pid);
+                Some(format!("{name}{{{whose}}} {value}"))
             })
             .collect();
         family(&mut out, name, help, &samples);
@@ -112,8 +113,8 @@ pub fn render(report: &SourcesReport) -> String {
                 let value = value(s)?;
                 let address = s.address.as_deref().unwrap_or_default();
                 Some(format!(
-                    "{name}{{daemon=\"{}\",source=\"{}\",address=\"{}\"}} {value}",
-                    escape(&s.daemon),
+                    "{name}{{{},source=\"{}\",address=\"{}\"}} {value}",
+                    whose(report, &s.daemon, s.daemon_pid),
                     escape(s.title()),
                     escape(address)
                 ))
@@ -122,6 +123,16 @@ pub fn render(report: &SourcesReport) -> String {
         family(&mut out, name, help, &samples);
     }
     out
+}
+
+/// The labels that say whose a sample is: the process too, where several daemons have one name and
+/// their series would be one. Elsewhere it would only make a new series of every start.
+fn whose(report: &SourcesReport, name: &str, pid: Option<u32>) -> String {
+    let label = format!("daemon=\"{}\"", escape(name));
+    match pid.filter(|_| super::namesakes(&report.daemons, name)) {
+        Some(pid) => format!("{label},pid=\"{pid}\""),
+        None => label,
+    }
 }
 
 fn family(out: &mut String, name: &str, help: &str, samples: &[String]) {

@@ -1,6 +1,7 @@
 //! The report of `clockbox sources stats`: what the daemon has learnt of each source.
 
 use super::DaemonRow;
+use super::owner;
 use crate::exit::ExitStatus;
 use crate::report::Page;
 use crate::report::Report;
@@ -21,6 +22,8 @@ use serde::Serialize;
 pub struct StatsRow {
     /// Whose source it is.
     pub daemon: String,
+    /// Its process, which tells daemons of one name apart; `null` on another machine.
+    pub daemon_pid: Option<u32>,
     /// Its name as configured.
     pub name: Option<String>,
     /// Its address, or a reference clock's identifier.
@@ -143,14 +146,14 @@ impl Report for StatsReport {
                     or_dash(s.std_dev_s, seconds),
                     or_dash(s.delay_s, seconds),
                 ];
-                row.extend(several.then(|| s.daemon.clone()));
+                row.extend(several.then(|| owner(&self.daemons, &s.daemon, s.daemon_pid)));
                 row
             })
             .collect();
         let mut out = table(&columns, &rows, page);
         for daemon in &self.daemons {
             if let Some(problem) = &daemon.problem {
-                let line = format!("{}: {problem}", daemon.name);
+                let line = format!("{}: {problem}", daemon.called(&self.daemons));
                 out.push_str(&format!("{}\n", wrap(&line, page.width, 0)));
             }
         }
