@@ -410,7 +410,8 @@ fn leaves_clock(kind: Kind, arguments: &[String]) -> bool {
 }
 
 /// A command line: words ended by zeroes, or one title that a daemon set itself.
-fn arguments(bytes: &[u8]) -> Vec<String> {
+#[must_use]
+pub(super) fn arguments(bytes: &[u8]) -> Vec<String> {
     bytes
         .split(|&b| b == 0)
         .map(|word| {

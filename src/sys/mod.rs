@@ -72,6 +72,7 @@ pub mod daemons;
 pub mod error;
 pub mod files;
 pub mod flights;
+pub mod guest_tools;
 pub mod host;
 pub mod interfaces;
 pub mod kernel_zone;

@@ -53,6 +53,7 @@ mod sources_next;
 mod sources_peers;
 mod sources_set;
 mod sources_told;
+mod status_guest;
 mod sync;
 mod sync_peers;
 mod timezone;

@@ -1,8 +1,9 @@
 //! `clockbox status`: one page that says whether this machine's time is right, and if not, why.
 //!
-//! [`machine`] has the clocks, zone, kernel and ports, [`installed`] the daemons, `sources` asks
-//! them, [`judge`] decides.
+//! [`machine`] has the clocks, zone, kernel and ports, [`installed`] the daemons, [`guest_tools`] a
+//! hypervisor's, `sources` asks them, [`judge`] decides.
 
+pub mod guest_tools;
 pub mod installed;
 pub mod judge;
 pub mod machine;
@@ -105,12 +106,15 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     ));
     found.extend(zone.map(|zone| zone.findings).unwrap_or_default());
     found.extend(machine::rtc_finding(&clocks));
-    found.extend(unused_clock(&gathered));
     found.extend(cloud_server::finding(
         gathered.cloud,
         &gathered.running,
         None,
     ));
+    let unused = unused_clock(&gathered);
+    let tools = sys::guest_tools::running().unwrap_or_default();
+    found.extend(guest_tools::findings(&tools, &gathered, unused.is_some()));
+    found.extend(unused);
     let ports = machine::ports(&gathered.running);
     if let Err(error) = &ports {
         notes.push(
@@ -155,7 +159,7 @@ const HINDERED: usize = 3;
 /// What is in the way of the sources, where a daemon follows none of them: the gravest few.
 fn hindered(daemons: &[DaemonRow], sources: &[SourceRow]) -> Vec<Finding> {
     let lost = |row: &&SourceRow| {
-        let mut own = daemons.iter().filter(|daemon| daemon.name == row.daemon);
+        let mut own = daemons.iter().filter(|daemon| daemon.owns(row));
         own.any(|daemon| daemon.synchronised == Some(false) && !daemon.local_reference)
     };
     let mut rows: Vec<&SourceRow> = sources
