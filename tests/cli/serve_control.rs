@@ -331,6 +331,14 @@ fn beside_a_daemon_its_state_is_told_and_no_longer_once_it_is_gone() {
     };
     // One below its server of stratum 3, with that server's address.
     until("0 4 0a4d000a");
+    // It has no sources of its own, which is no fault.
+    let ran = net.run(&[program, "sources", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let mut rows = json["daemons"].as_array().unwrap().iter();
+    let own = rows.any(|r| r["name"] == "clockbox" && r["follows"] == "whoever keeps this clock");
+    assert!(own, "{json}");
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert!(!text.contains("clockbox has no source"), "{text}");
     let log = std::fs::read_to_string(net.path("server.log")).unwrap();
     assert!(
         log.contains("measures this clock, which it does not steer"),

@@ -80,6 +80,11 @@ pub(super) fn ask(
     }
     let unix = sys::clock::unix();
     match daemon.kind {
+        // It has no sources: what it tells its clients it asks the others, as is done here.
+        Kind::Clockbox if is_beside(daemon, conf) => Observed::only(DaemonRow {
+            follows: Some("whoever keeps this clock".to_owned()),
+            ..DaemonRow::new(name)
+        }),
         Kind::Chronyd | Kind::Clockbox => ask_cmdmon(daemon, conf, port, limit_s),
         Kind::Ntpd | Kind::Ntpsec => {
             let loopback = [
@@ -118,6 +123,17 @@ fn ptp_daemon(daemon: &Running) -> DaemonRow {
         _ => None,
     };
     row
+}
+
+/// A server beside whoever keeps the clock, by its command line and the file that it reads without one.
+fn is_beside(daemon: &Running, conf: Option<&Configured>) -> bool {
+    let has = |word: &str| {
+        let mut arguments = daemon.arguments.iter();
+        arguments.any(|argument| argument.split('=').next() == Some(word))
+    };
+    let follows = has("--upstream") || has("--config") || has("--local");
+    let own = conf.is_some_and(|conf| !conf.sources.is_empty() || !conf.refclocks.is_empty());
+    has("serve") && has("--no-clock-control") && !follows && !own
 }
 
 fn ask_cmdmon(
