@@ -28,7 +28,6 @@ use clap::CommandFactory;
 use clap::FromArgMatches;
 use deferred::Deferred;
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Puts a Linux machine's time right and keeps it right, whatever else is installed
@@ -205,7 +204,7 @@ fn answer<R: Report>(found: Result<R, Failure>, context: &mut Context) -> ExitSt
 /// The program: reads its arguments, does the work, gives the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = asks_for_help(by_link_name(sys::host::arguments()));
+    let arguments = asks_for_help(links::arguments());
     deferred::typed(&arguments);
     let mut command = Cli::command();
     if arguments.iter().any(|word| word == "--help") {
@@ -242,21 +241,6 @@ fn asks_for_help(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if arguments.len() > 2 && arguments.get(1).is_some_and(|word| word == "help") {
         arguments.remove(1);
         arguments.push(OsString::from("--help"));
-    }
-    arguments
-}
-
-/// `clockbox-sync X` is `clockbox sync X`: exact names only.
-fn by_link_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let name = arguments
-        .first()
-        .and_then(|first| Path::new(first).file_name()?.to_str());
-    let command = links::NAMES
-        .iter()
-        .find(|(link, _)| Some(*link) == name)
-        .map(|(_, c)| *c);
-    if let Some(command) = command {
-        arguments.splice(..1, [OsString::from("clockbox"), OsString::from(command)]);
     }
     arguments
 }

@@ -8,6 +8,8 @@ use crate::exit::Failure;
 use crate::report::links::Link;
 use crate::report::links::LinksReport;
 use crate::sys;
+use std::ffi::OsString;
+use std::path::Path;
 use std::path::PathBuf;
 
 /// The names, and the command that each stands for.
@@ -16,6 +18,21 @@ pub const NAMES: &[(&str, &str)] = &[
     ("check-port", "check-port"),
     ("migrate-ntpd", "migrate-ntpd"),
 ];
+
+/// The arguments as if no link had been used: `clockbox-sync X` is `clockbox sync X`, exact names
+/// only.
+#[must_use]
+pub fn arguments() -> Vec<OsString> {
+    let mut arguments = sys::host::arguments();
+    let name = arguments
+        .first()
+        .and_then(|first| Path::new(first).file_name()?.to_str());
+    let known = NAMES.iter().find(|(link, _)| Some(*link) == name);
+    if let Some((_, command)) = known {
+        arguments.splice(..1, [OsString::from("clockbox"), OsString::from(command)]);
+    }
+    arguments
+}
 
 /// Make the links by which clockbox also answers (clockbox-sync, check-port and others)
 #[derive(Debug, clap::Args)]

@@ -211,3 +211,61 @@ fn an_ordinary_user_is_told_that_a_run_under_way_cannot_be_seen() {
     let as_root = format!("sudo clockbox {}", words("--rollback").join(" "));
     assert!(ran.status == 77 && hint.contains(&as_root), "{ran:?}");
 }
+
+#[test]
+fn an_ordinary_user_is_told_what_needs_root_and_what_does_not() {
+    let image = image();
+    let root = image.path().to_str().unwrap();
+    fs::set_permissions(image.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let before = tree(image.path());
+    let words = ["migrate-ntpd", "--root", root, "--json"];
+    let Some(ran) = run_as_nobody(&words) else {
+        return;
+    };
+    let as_root = format!("sudo clockbox migrate-ntpd --root {root}");
+    assert_eq!(
+        (ran.status, &ran.json()["error"]["hint"]),
+        (77, &as_root.clone().into())
+    );
+    let dry = run_as_nobody(&[&words[..], &["--dry-run"]].concat()).unwrap();
+    let findings = dry.json()["findings"].to_string();
+    assert_eq!(dry.status, 0, "{dry:?}");
+    assert!(
+        findings.contains("Without --dry-run this needs root") && findings.contains(&as_root),
+        "{findings}"
+    );
+    let dry = migrate(image.path(), &["--dry-run"]).json()["findings"].to_string();
+    assert!(!dry.contains("needs root"), "{dry}");
+    // His own image, but for the group that the keys are to have.
+    let owned = std::process::Command::new("chown")
+        .args(["-R", "65534:65534", root])
+        .status();
+    assert!(owned.unwrap().success());
+    let ran = run_as_nobody(&words).unwrap();
+    let json = ran.json();
+    assert_eq!(
+        (ran.status, &json["result"]),
+        (69, &"undone".into()),
+        "{json}"
+    );
+    assert_eq!(json["findings"][0]["next"], as_root, "{json}");
+    assert_eq!(tree(image.path()), before);
+}
+
+#[test]
+fn what_comes_next_is_right_behind_a_link_too() {
+    let image = image();
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("migrate-ntpd");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_clockbox"), &link).unwrap();
+    let conf = image.path().join("etc/ntpsec/ntp.conf");
+    let text = fs::read_to_string(&conf).unwrap() + "server 127.127.20.0\n";
+    fs::write(&conf, text).unwrap();
+    let root = image.path().to_str().unwrap();
+    let output = std::process::Command::new(link)
+        .args(["--root", root])
+        .output();
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    let next = format!("\n    clockbox migrate-ntpd --root {root} --accept-losses\n");
+    assert!(said.contains(&next), "{said}");
+}

@@ -496,7 +496,10 @@ fn write_files(tree: &Tree, plan: &Plan) -> Result<(), Failure> {
         sys::files::make_parents(&place)?;
         sys::files::replace(&place, &file.content, file.mode)?;
         if let Some(group) = file.group {
-            sys::owner::set_group(&place, group)?;
+            sys::owner::set_group(&place, group).map_err(|error| match error.is_permission() {
+                true => Failure::from(error).hint(format!("sudo {}", next::again(""))),
+                false => error.into(),
+            })?;
         }
     }
     Ok(())

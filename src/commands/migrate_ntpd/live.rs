@@ -75,6 +75,11 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
     report.changes = true;
     if args.dry_run {
         report.findings.extend(provisional(args, &plan));
+        if let Err(failure) = privileged(tree) {
+            let next = failure.hint.unwrap_or_default();
+            let finding = Finding::info("Without --dry-run this needs root").next(next);
+            report.findings.push(finding);
+        }
         if let Some(failure) = apply::missing(args, tree, &plan) {
             report.missing = true;
             let finding = Finding::error(failure.message);
@@ -299,14 +304,18 @@ pub(super) fn roll_back(
 }
 
 fn privileged(tree: &Tree) -> Result<(), Failure> {
-    if tree.is_live() && !sys::host::is_root() {
-        return Err(Failure::new(
-            ExitStatus::NoPermission,
-            "only root can replace the time daemon of this machine; a dry run needs no root",
+    let etc = tree.real("/etc")?;
+    let text = if tree.is_live() && !sys::host::is_root() {
+        "only root can replace the time daemon of this machine; a dry run needs no root".to_owned()
+    } else if !tree.is_live() && etc.is_dir() && !sys::files::may_write(&etc) {
+        format!(
+            "writing into {} needs root, a dry run does not",
+            etc.display()
         )
-        .hint(format!("sudo {}", next::again(""))));
-    }
-    Ok(())
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(ExitStatus::NoPermission, text).hint(format!("sudo {}", next::again(""))))
 }
 
 fn empty(args: &Args, from: &str, to: &str, result: Outcome) -> MigrateReport {

@@ -1,12 +1,12 @@
 //! What to type next: commands that work as they stand.
 
 use super::tree::Tree;
+use crate::commands::links;
 use crate::commands::sync::quoted;
-use crate::sys;
 
 /// This very command again, for real and with more words.
 pub(super) fn again(more: &str) -> String {
-    let typed = sys::host::arguments();
+    let typed = links::arguments();
     let typed = typed.iter().skip(1).map(|word| word.to_string_lossy());
     let looks = ["--json", "--dry-run", "--check", "--diff", "-q", "--quiet"];
     let kept = typed.filter(|word| !looks.contains(&word.as_ref()) && *word != more);
@@ -18,7 +18,7 @@ pub(super) fn again(more: &str) -> String {
 
 /// This very command again as it was typed.
 pub(super) fn same() -> String {
-    let typed = sys::host::arguments();
+    let typed = links::arguments();
     let typed = typed.iter().skip(1).map(|word| word.to_string_lossy());
     let words = typed.map(|word| quoted(&word));
     let words: Vec<String> = core::iter::once("clockbox".to_owned())
