@@ -269,6 +269,8 @@ fn output(args: &OutputArgs) -> Output {
 
 /// Help and version go to standard output with status 0; anything else is a usage error, 64.
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
+    use clap::error::ContextKind;
+    use clap::error::ContextValue;
     use clap::error::ErrorKind;
     if matches!(
         error.kind(),
@@ -303,7 +305,7 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
         let mut words = arguments.iter().skip(1).filter_map(|a| a.to_str());
         if error.kind() == ErrorKind::InvalidSubcommand
             && words.next() == Some("timezone")
-            && let Some(zone) = words.next()
+            && let Some(ContextValue::String(zone)) = error.get(ContextKind::InvalidSubcommand)
         {
             sys::terminal::complain(&format!(
                 "\n  to set a zone: clockbox timezone set {zone}\n"

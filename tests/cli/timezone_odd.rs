@@ -177,6 +177,15 @@ fn the_root_may_stand_before_the_verb() {
         assert_eq!(ran.status, 0, "{ran:?}");
         assert!(ran.stdout.contains("\"Japan\""), "{ran:?}");
     }
+    // A zone without its verb is answered with the verb.
+    let ran = run(&["timezone", "--root", root, "Japan"]);
+    assert!(
+        ran.status == 64
+            && ran
+                .stderr
+                .ends_with("\n  to set a zone: clockbox timezone set Japan\n"),
+        "{ran:?}"
+    );
     // The one behind the verb counts, and what it forbids is forbidden by both.
     let ran = run(&["timezone", "--root", "/nowhere", "show", "--root", root]);
     assert_eq!(ran.status, 0, "{ran:?}");

@@ -163,7 +163,8 @@ impl ShowReport {
             if others.len() > most {
                 equal.push_str(&format!(" and {} more", others.len() - most));
             }
-            words.push_str(&format!(" (the copy equals also {equal})"));
+            let have = if others.len() == 1 { "has" } else { "have" };
+            words.push_str(&format!(" ({equal} {have} the same rules)"));
         }
         words
     }
