@@ -12,6 +12,7 @@ use super::format::signed_seconds;
 use super::format::wrap;
 use super::shared_page::ClockBoundRow;
 use super::shared_page::VmClockRow;
+use super::sources::SourceKind;
 use super::sources::SourceRow;
 use crate::exit::ExitStatus;
 use schemars::JsonSchema;
@@ -249,10 +250,12 @@ impl StatusReport {
             facts.push((label, "none is installed".to_owned()));
         }
         if !self.sources.is_empty() {
-            let good = self.sources.iter().filter(|s| s.state.is_good()).count();
+            // ntpd's line of a pool is no source itself.
+            let real = || self.sources.iter().filter(|s| s.kind != SourceKind::Pool);
+            let good = real().filter(|s| s.state.is_good()).count();
             facts.push((
                 "Sources",
-                format!("{good} of {} good (clockbox sources)", self.sources.len()),
+                format!("{good} of {} good (clockbox sources)", real().count()),
             ));
         }
         let platform = &self.platform;
@@ -296,8 +299,10 @@ impl StatusReport {
                 None => held.push((key, vec![&port.address])),
             }
         }
+        let mut label = "Port";
         for (key, on) in held {
-            facts.push(("Port", format!("{key} on {}", on.join(", "))));
+            facts.push((label, format!("{key} on {}", on.join(", "))));
+            label = "";
         }
         facts
     }

@@ -144,3 +144,79 @@ for i in $(seq 12); do sleep 0.7; $CB sources --json >$DIR/look.$i; done
     }
     assert!(told > 0, "{}", file(&net, "look.4"));
 }
+
+/// Debian's ntp.conf of NTPsec: with fewer than three servers that answer it follows none, and ntpq
+/// shows `+` before the good ones all the same.
+#[test]
+fn an_ntpsec_that_wants_more_good_sources_says_how_many() {
+    let Some(mut net) = Net::new() else { return };
+    let Some(ntpd) = crate::net::peer("ntpsec", "usr/sbin/ntpd") else {
+        return;
+    };
+    if net.chronyd("10.77.0.10", "").is_none() {
+        return;
+    }
+    let script = format!(
+        "
+printf 'tos minclock 4 minsane 3\\npool pool.nowhere.invalid iburst\\nserver 10.77.0.10 iburst\\nserver 10.77.0.19 iburst\\nrestrict 127.0.0.1\\ninterface ignore wildcard\\ninterface listen 127.0.0.1\\ninterface listen 10.77.0.15\\n' >/etc/ntp.conf
+{} -n -c /etc/ntp.conf >$DIR/ntpd.log 2>&1 &
+for i in $(seq 60); do $CB sources --json >$DIR/sources; grep -q minsane $DIR/sources && break; sleep 1; done
+$CB sources stats --json >$DIR/stats; COLUMNS=80 $CB status >$DIR/page; true
+",
+        ntpd.display()
+    );
+    if inside(&net, &script).is_none() {
+        return;
+    }
+    let report = json(&net, "sources");
+    let rows = report["sources"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["address"] == "10.77.0.10");
+    let row = row.unwrap();
+    assert_eq!(row["state"], "candidate", "{row}");
+    assert_eq!(row["native_state"], "+", "{row}");
+    let text = text_of(row);
+    assert!(
+        text.contains("ntpsec follows none before 3 agree") && text.contains("the only one"),
+        "{text}"
+    );
+    assert_eq!(row["next"], "clockbox sources set --add HOST...", "{row}");
+    assert!(
+        text_of(&report).contains("none of its 2 sources"),
+        "{report}"
+    );
+    // The pool's line is no source, and has learnt nothing.
+    let stats = json(&net, "stats");
+    assert_eq!(stats["sources"].as_array().unwrap().len(), 2, "{stats}");
+    let page = file(&net, "page");
+    assert!(page.contains("Sources: 1 of 2 good"), "{page}");
+}
+
+/// A name without an address is no server that does not answer.
+#[test]
+fn names_without_an_address_are_said_to_be_that() {
+    let Some(net) = Net::new() else { return };
+    let script = "
+printf 'server ntp.nowhere.invalid iburst\\n' >/etc/chrony/chrony.conf
+$CB sources --json >$DIR/direct; $CB status --json >$DIR/direct.status
+daemon; sleep 2; $CB sources --json >$DIR/one; kill $D; wait $D
+printf 'server ntp2.nowhere.invalid iburst\\n' >>/etc/chrony/chrony.conf; rm -f /run/chrony/*
+daemon; sleep 2; $CB sources --json >$DIR/two
+";
+    if inside(&net, script).is_none() {
+        return;
+    }
+    for (name, words) in [
+        ("direct", "were asked directly, and none of them answered"),
+        ("direct.status", "asked directly, and none of them answered"),
+        ("one", "the name of its one source has no address"),
+        ("two", "the names of its 2 sources have no address"),
+    ] {
+        let report = json(&net, name);
+        assert!(text_of(&report).contains(words), "{report}");
+    }
+    // The page of status says why, with the command.
+    let status = json(&net, "direct.status");
+    let findings = status["findings"].as_array().unwrap();
+    let next = "getent ahosts ntp.nowhere.invalid";
+    assert!(findings.iter().any(|f| f["next"] == next), "{status}");
+}

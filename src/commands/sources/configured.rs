@@ -3,6 +3,7 @@
 use crate::commands::host_files::HostFiles;
 use crate::conf::chrony;
 use crate::conf::ntp;
+use crate::conf::ntp::Body;
 use crate::conf::ntp::directives::Dialect;
 use crate::conf::sources;
 use crate::conf::sources::TimeSource;
@@ -30,7 +31,7 @@ pub struct Configured {
     pub modified: Option<(i64, String)>,
     /// Files that an editor has open with changes that are not saved, as far as its swap file tells.
     pub swap_files: Vec<String>,
-    /// The limits that it sets, where it is chrony's.
+    /// The limits that it sets, where it is chrony's or ntpd's.
     pub limits: Option<Limits>,
     /// The control socket that it names; `/` switches it off.
     pub control_socket: Option<String>,
@@ -128,6 +129,10 @@ pub fn read(kind: Kind, arguments: &[String], root: &Path) -> Option<Configured>
             }
             let mut found = base(path, sources::ntp(&loaded), &loaded.map, root);
             found.errors = loaded.diagnostics.len();
+            found.limits = Some(Limits {
+                min_sources: least_good(&loaded),
+                ..Limits::NTPD
+            });
             Some(found)
         }
         Kind::Timesyncd => {
@@ -194,6 +199,22 @@ fn of_chrony(path: &str, loaded: &chrony::Loaded, root: &Path) -> Configured {
         .filter(|d| d.severity == crate::conf::diagnostic::Severity::Error)
         .count();
     found
+}
+
+/// `tos minsane`: so many sources have to agree before one is followed. Debian's file says 3.
+fn least_good(loaded: &ntp::Loaded) -> u32 {
+    let mut least = Limits::NTPD.min_sources;
+    for line in loaded.named("tos") {
+        let Body::Options(options) = &line.body else {
+            continue;
+        };
+        for option in options.iter().filter(|option| option.name == "minsane") {
+            if let Some(number) = option.int() {
+                least = u32::try_from(number.max(1)).unwrap_or(least);
+            }
+        }
+    }
+    least
 }
 
 fn base(path: &str, sources: Vec<TimeSource>, map: &SourceMap, root: &Path) -> Configured {

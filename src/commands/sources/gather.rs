@@ -16,6 +16,7 @@ use crate::exit::Failure;
 use crate::proto::cmdmon::PORT;
 use crate::report::sources::SourceKind;
 use crate::report::sources::SourceRow;
+use crate::report::sources::State;
 use crate::report::sources::explain::contradictions;
 use crate::report::sources::explain::explain;
 use crate::sys;
@@ -246,6 +247,7 @@ pub fn annotate(
     cloud: Option<Cloud>,
 ) {
     let limits = seen.limits;
+    unfollowed(seen);
     empty_pools(&mut seen.sources, conf);
     for row in &mut seen.sources {
         if row.kind == SourceKind::Refclock {
@@ -276,6 +278,48 @@ pub fn annotate(
         }
     }
     contradictions(&mut seen.sources);
+}
+
+/// ntpd marks the survivors of its selection before it follows any of them: what is good and is not
+/// followed yet, and why.
+fn unfollowed(seen: &mut Observed) {
+    let name = seen.daemon.name.as_str();
+    let follows = |row: &SourceRow| row.state == State::Selected;
+    if !matches!(name, "ntpd" | "ntpsec")
+        || seen.daemon.synchronised != Some(false)
+        || seen.sources.iter().any(follows)
+    {
+        return;
+    }
+    let good = seen
+        .sources
+        .iter()
+        .filter(|row| row.state.is_good())
+        .count();
+    let least = seen.limits.min_sources;
+    for row in seen.sources.iter_mut().filter(|row| row.state.is_good()) {
+        row.state = State::Candidate;
+        let wanting = usize::try_from(least).is_ok_and(|least| good < least);
+        let (text, next) = if wanting {
+            let so_far = if good == 1 {
+                "it is the only one"
+            } else {
+                "there are too few"
+            };
+            (
+                format!(
+                    "good, but {name} follows none before {least} agree (minsane in its file), and {so_far}"
+                ),
+                "clockbox sources set --add HOST...",
+            )
+        } else {
+            (
+                format!("good; {name} has not chosen one to follow yet"),
+                "clockbox sources --watch",
+            )
+        };
+        (row.text, row.next) = (Some(text), Some(next.to_owned()));
+    }
 }
 
 /// ntpd's line of a pool, when no server stands there that no line names: nothing came of it.

@@ -278,7 +278,10 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
                 direction(offset),
                 seconds(bound)
             ),
-            _ => format!("not synchronised: {problem}, and no majority of them agrees"),
+            _ => format!(
+                "not synchronised: {problem}, and {}",
+                probed::unanimous(own(daemon, sources))
+            ),
         };
     }
     if let Some(daemon) = daemons.iter().find(|d| d.synchronised == Some(false)) {
@@ -292,7 +295,14 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
                 age(since)
             );
         }
+        let nameless = own().filter(|row| row.state == State::Unresolved).count();
         return match (own().count(), answering) {
+            (1, _) if nameless == 1 => {
+                format!("{name} is not synchronised: the name of its one source has no address")
+            }
+            (n, _) if n > 1 && nameless == n => {
+                format!("{name} is not synchronised: the names of its {n} sources have no address")
+            }
             (0, _) => format!("{name} is not synchronised: it has no sources"),
             (1, 0) => format!("{name} is not synchronised: its one source does not answer"),
             (1, _) => format!("{name} is not synchronised: it does not follow its one source"),

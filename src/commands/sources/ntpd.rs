@@ -63,7 +63,13 @@ pub fn observe(client: &mut impl Ask, name: &str, now: NtpTimestamp) -> Result<O
             Err(error) => return Err(error),
         };
         sources.push(row(name, association, &variables, now, least_poll));
-        stats.push(stats_row(name, &variables));
+        // A pool's line is asked nothing.
+        if sources
+            .last()
+            .is_none_or(|row| row.kind != SourceKind::Pool)
+        {
+            stats.push(stats_row(name, &variables));
+        }
     }
     let mut daemon = DaemonRow::new(name);
     if let Some(text) = &version {

@@ -80,6 +80,15 @@ pub fn time_left(limit_s: f64, start: Monotonic) -> f64 {
     (limit_s - spent).max(limit_s / 4.0)
 }
 
+/// What is wrong with servers that were asked and did not agree on anything.
+pub fn unanimous<'a>(mut asked: impl Iterator<Item = &'a SourceRow>) -> &'static str {
+    if asked.any(SourceRow::answers) {
+        "no majority of them agrees"
+    } else {
+        "none of them answered"
+    }
+}
+
 /// Why they could not be asked, as a finding.
 #[must_use]
 pub fn finding(failure: &Failure) -> Finding {

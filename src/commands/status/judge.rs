@@ -190,7 +190,18 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
         judgement.verdict = Verdict::NotKept;
         judgement.text = format!("The time may be wrong: {why}{flag}");
     } else {
-        judgement.text = format!("Whether the time is right cannot be told: {why}{flag}");
+        let asked: Vec<&SourceRow> = sources
+            .iter()
+            .filter(|row| row.daemon == probed::NAME)
+            .collect();
+        let direct = match asked.is_empty() {
+            true => String::new(),
+            false => format!(
+                ". The configured servers were asked directly, and {}",
+                probed::unanimous(asked.into_iter())
+            ),
+        };
+        judgement.text = format!("Whether the time is right cannot be told: {why}{direct}{flag}");
     }
     judgement
 }

@@ -160,7 +160,11 @@ const HINDERED: usize = 3;
 fn hindered(daemons: &[DaemonRow], sources: &[SourceRow]) -> Vec<Finding> {
     let lost = |row: &&SourceRow| {
         let mut own = daemons.iter().filter(|daemon| daemon.owns(row));
-        own.any(|daemon| daemon.synchronised == Some(false) && !daemon.local_reference)
+        own.any(|daemon| match daemon.synchronised {
+            Some(follows) => !follows && !daemon.local_reference,
+            // What was asked directly, and told nothing of the clock.
+            None => daemon.name == probed::NAME && daemon.offset_s.is_none(),
+        })
     };
     let mut rows: Vec<&SourceRow> = sources
         .iter()
