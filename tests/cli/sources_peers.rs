@@ -307,7 +307,7 @@ setpriv --reuid 65534 --clear-groups $CB sources --json >$DIR/nobody || true
 $CB sources --host 127.0.0.1:1322 --json >$DIR/port
 $CB sources --host /run/two1/sock --json >$DIR/socket
 $CB sources --host /run/nothing --json >$DIR/nothing; echo $? >$DIR/status
-$CB sources --prometheus >$DIR/prometheus; COLUMNS=100 $CB sources >$DIR/page; $CB sources stats --json >$DIR/stats
+$CB sources --prometheus >$DIR/prometheus; COLUMNS=100 $CB sources >$DIR/page; $CB sources stats --json >$DIR/stats; COLUMNS=80 $CB sources stats >$DIR/stats.page
 $CB sources --watch=0.2 --count 1 >$DIR/watch; $CB status --json >$DIR/judged; true
 ";
     if inside(&net, script).is_none() {
@@ -356,6 +356,13 @@ fn namesakes_are_told_apart(net: &Net) {
         }
         assert!(page.contains(&format!("  chronyd {pid}\n")), "{page}");
     }
+    // At 80 columns every source has one line.
+    let stats = file(net, "stats.page");
+    assert_eq!(stats.lines().count(), 3, "{stats}");
+    assert!(
+        stats.lines().all(|line| line.chars().count() <= 80),
+        "{stats}"
+    );
     let follows = text_of(&report);
     assert!(follows.starts_with("chronyd (process "), "{follows}");
     let judged = json(net, "judged");

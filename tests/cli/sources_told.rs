@@ -220,3 +220,42 @@ daemon; sleep 2; $CB sources --json >$DIR/two
     let next = "getent ahosts ntp.nowhere.invalid";
     assert!(findings.iter().any(|f| f["next"] == next), "{status}");
 }
+
+/// `noquery`, as many ntp.conf have it: the daemon works, and tells nothing.
+#[test]
+fn an_ntpd_that_answers_no_questions_is_told_how_to_permit_them() {
+    let Some(mut net) = Net::new() else { return };
+    let Some(ntpd) = crate::net::peer("ntpsec", "usr/sbin/ntpd") else {
+        return;
+    };
+    if net.chronyd("10.77.0.10", "").is_none() {
+        return;
+    }
+    let script = format!(
+        "
+printf 'server 10.77.0.10 iburst\\nrestrict default ignore\\nrestrict 127.0.0.1 noquery\\ninterface ignore wildcard\\ninterface listen 127.0.0.1\\ninterface listen 10.77.0.15\\n' >/etc/ntp.conf
+{} -n -c /etc/ntp.conf >$DIR/ntpd.log 2>&1 & D=$!
+sleep 2; $CB sources --timeout 0.6 --json >$DIR/sources; COLUMNS=80 $CB sources --timeout 0.6 >$DIR/page
+sed -i 's/ noquery//' /etc/ntp.conf; kill $D; wait $D
+{} -n -c /etc/ntp.conf >>$DIR/ntpd.log 2>&1 & sleep 2; $CB sources --json >$DIR/told
+",
+        ntpd.display(),
+        ntpd.display()
+    );
+    if inside(&net, &script).is_none() {
+        return;
+    }
+    let report = json(&net, "sources");
+    assert_eq!(report["daemons"][0]["hangs"], false, "{report}");
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings
+        .iter()
+        .find(|f| f["next"] == "sudoedit /etc/ntp.conf");
+    let text = text_of(found.unwrap_or_else(|| panic!("{report}")));
+    assert!(text.contains("without noquery"), "{text}");
+    let page = file(&net, "page").replace("\n  ", " ");
+    assert_eq!(page.matches("tells nothing").count(), 1, "{page}");
+    // What the sentence says is what helps.
+    let told = json(&net, "told");
+    assert_eq!(told["daemons"][0]["via"], "mode6", "{told}");
+}

@@ -225,10 +225,13 @@ fn ask_mode6(daemon: &Running, addresses: &[IpAddr], limit_s: f64) -> Observed {
         return hang::seen(name, &hang::silence(daemon, limit_s));
     }
     if silent {
-        problem.push_str("; ntp.conf may forbid it: look for noquery in its restrict lines");
+        problem.push_str(NOQUERY);
     }
     Observed::silent(name, problem)
 }
+
+/// What silence of an ntpd that reads its socket means, most often.
+pub(super) const NOQUERY: &str = "; its file may forbid questions (noquery)";
 
 /// The port of NTP, where ntpd is asked too.
 const MODE6_PORT: u16 = 123;

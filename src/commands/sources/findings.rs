@@ -1,6 +1,7 @@
 //! What is worth saying about the sources as a whole: conflicts of daemons, differences between
 //! file and daemon, too few sources, sources that must not be mixed. Pure: facts in, findings out.
 
+use super::asking::NOQUERY;
 use super::configured::Configured;
 use super::gather::Gathered;
 use super::observed::Observed;
@@ -40,6 +41,7 @@ pub fn all(gathered: &Gathered, now: i64) -> Vec<Finding> {
             .find(|(pid, _)| seen.daemon.pid.unwrap_or_default() == *pid)
             .map(|(_, conf)| conf);
         found.extend(nothing_to_follow(seen, conf));
+        found.extend(noquery(seen, conf));
         if let Some(conf) = conf {
             let running = gathered
                 .running
@@ -142,6 +144,22 @@ fn nothing_to_follow(seen: &Observed, conf: Option<&Configured>) -> Option<Findi
         )),
     }
     Some(Finding::error(text).next("clockbox sources set HOST..."))
+}
+
+/// An ntpd that answers no questions, as its file may have it.
+fn noquery(seen: &Observed, conf: Option<&Configured>) -> Option<Finding> {
+    let conf = conf?;
+    seen.daemon
+        .problem
+        .as_deref()
+        .filter(|problem| problem.ends_with(NOQUERY))?;
+    Some(
+        Finding::warning(format!(
+            "{} tells nothing of what it follows. The lines restrict 127.0.0.1 and restrict ::1, without noquery, let this machine ask it after a restart",
+            seen.daemon.name
+        ))
+        .next(format!("sudoedit {}", conf.path)),
+    )
 }
 
 /// A clock that its daemon calls synchronised while other sources say otherwise.

@@ -307,6 +307,14 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
             (1, 0) => format!("{name} is not synchronised: its one source does not answer"),
             (1, _) => format!("{name} is not synchronised: it does not follow its one source"),
             (n, 0) => format!("{name} is not synchronised: none of its {n} sources answers"),
+            (2, 2) => {
+                format!(
+                    "{name} is not synchronised: it follows none of its 2 sources (both answer)"
+                )
+            }
+            (n, m) if n == m => format!(
+                "{name} is not synchronised: it follows none of its {n} sources (all of them answer)"
+            ),
             (n, m) => format!(
                 "{name} is not synchronised: it follows none of its {n} sources ({m} of them {})",
                 if m == 1 { "answers" } else { "answer" }

@@ -48,7 +48,7 @@ fn told(tool: &GuestTool, daemon: &str) -> Option<Finding> {
     };
     Some(match tool.tool {
         Tool::VmwareTools => Finding::info(format!(
-            "{} of VMware Tools may set this clock beside {daemon}: after a pause, a snapshot or a move of the machine, and every minute where its timesync is enabled, which the command tells. Beside a daemon that is to be disabled",
+            "{} of VMware Tools may set this clock beside {daemon}: after a pause, a snapshot or a move of the machine, and every minute where its timesync is enabled, which the command tells. Beside a daemon it has to be disabled",
             process("vmtoolsd")
         ))
         .next("vmware-toolbox-cmd timesync status"),

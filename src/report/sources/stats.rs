@@ -72,6 +72,9 @@ pub struct StatsReport {
     pub status: ExitStatus,
 }
 
+/// From this width on all columns have room beside the daemon's.
+const ROOMY: u16 = 100;
+
 /// What every column means, with the names that chronyc has for it.
 const LEGEND: &[(&str, &str)] = &[
     (
@@ -109,17 +112,18 @@ impl Report for StatsReport {
 
     fn render(&self, page: &Page) -> String {
         let several = self.daemons.len() > 1;
-        let mut columns = vec![
-            ("Source", Align::Left),
-            ("N", Align::Right),
-            ("Span", Align::Right),
+        // What is least missed makes room for the daemon.
+        let all = !several || page.width.is_none_or(|width| width >= ROOMY);
+        let mut columns = vec![("Source", Align::Left), ("N", Align::Right)];
+        columns.extend(all.then_some(("Span", Align::Right)));
+        columns.extend([
             ("Frequency", Align::Right),
             ("±", Align::Right),
             ("Offset", Align::Right),
             ("±", Align::Right),
             ("Std dev", Align::Right),
-            ("Delay", Align::Right),
-        ];
+        ]);
+        columns.extend(all.then_some(("Delay", Align::Right)));
         if several {
             columns.push(("Daemon", Align::Left));
         }
@@ -138,14 +142,16 @@ impl Report for StatsReport {
                 let mut row = vec![
                     title.unwrap_or("(no name)").to_owned(),
                     or_dash(s.samples, |n| n.to_string()),
-                    or_dash(s.span_s, age),
+                ];
+                row.extend(all.then(|| or_dash(s.span_s, age)));
+                row.extend([
                     or_dash(s.residual_frequency_ppm, |v| format!("{} ppm", ppm(v))),
                     or_dash(s.skew_ppm, ppm),
                     or_dash(s.offset_s, signed_seconds),
                     or_dash(s.offset_error_s, seconds),
                     or_dash(s.std_dev_s, seconds),
-                    or_dash(s.delay_s, seconds),
-                ];
+                ]);
+                row.extend(all.then(|| or_dash(s.delay_s, seconds)));
                 row.extend(several.then(|| owner(&self.daemons, &s.daemon, s.daemon_pid)));
                 row
             })

@@ -133,6 +133,7 @@ fn no_file(id: u32, place: &Place) -> Failure {
     let directory = Path::new(path).parent().unwrap_or(Path::new("/etc"));
     let (directive, name) = match place.kind {
         Kind::Ntpd | Kind::Ntpsec => ("keys", "ntp.keys"),
+        Kind::Clockbox => ("keyfile", "clockbox.keys"),
         _ => ("keyfile", "chrony.keys"),
     };
     wrong(

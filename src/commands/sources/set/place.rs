@@ -65,7 +65,7 @@ pub(super) fn place(root: &Path, image: bool) -> Result<Place, Failure> {
     }
     Err(Failure::new(
         ExitStatus::NoInput,
-        "there is no time daemon here whose configuration could be edited; chrony is one",
+        "there is no time daemon here whose configuration could be edited; chrony has one that can",
     )
     .hint(install_chrony(root)))
 }
