@@ -215,6 +215,42 @@ pub fn lost(name: &str, daemon: &DaemonRow, sources: &[SourceRow]) -> String {
     }
 }
 
+/// A daemon that follows nothing, and why as far as its sources show it; `name` is what it is called.
+fn idle(name: &str, daemon: &DaemonRow, sources: &[SourceRow]) -> String {
+    let own = || own(daemon, sources);
+    let answering = own().filter(|row| row.answers()).count();
+    if let Some(since) = daemon.coasts_s() {
+        return format!(
+            "{}: the clock has run on alone for {}",
+            lost(name, daemon, sources),
+            age(since)
+        );
+    }
+    let nameless = own().filter(|row| row.state == State::Unresolved).count();
+    match (own().count(), answering) {
+        (1, _) if nameless == 1 => {
+            format!("{name} is not synchronised: the name of its one source has no address")
+        }
+        (n, _) if n > 1 && nameless == n => {
+            format!("{name} is not synchronised: the names of its {n} sources have no address")
+        }
+        (0, _) => format!("{name} is not synchronised: it has no sources"),
+        (1, 0) => format!("{name} is not synchronised: its one source does not answer"),
+        (1, _) => format!("{name} is not synchronised: it does not follow its one source"),
+        (n, 0) => format!("{name} is not synchronised: none of its {n} sources answers"),
+        (2, 2) => {
+            format!("{name} is not synchronised: it follows none of its 2 sources (both answer)")
+        }
+        (n, m) if n == m => format!(
+            "{name} is not synchronised: it follows none of its {n} sources (all of them answer)"
+        ),
+        (n, m) => format!(
+            "{name} is not synchronised: it follows none of its {n} sources ({m} of them {})",
+            if m == 1 { "answers" } else { "answer" }
+        ),
+    }
+}
+
 /// Nobody says anything of it.
 fn untold(daemons: &[DaemonRow]) -> String {
     let unknown = "it cannot be told whether the clock is synchronised";
@@ -284,42 +320,8 @@ fn verdict(daemons: &[DaemonRow], best: Option<&DaemonRow>, sources: &[SourceRow
             ),
         };
     }
-    if let Some(daemon) = daemons.iter().find(|d| d.synchronised == Some(false)) {
-        let own = || own(daemon, sources);
-        let answering = own().filter(|row| row.answers()).count();
-        let name = daemon.called(daemons);
-        if let Some(since) = daemon.coasts_s() {
-            return format!(
-                "{}: the clock has run on alone for {}",
-                lost(&name, daemon, sources),
-                age(since)
-            );
-        }
-        let nameless = own().filter(|row| row.state == State::Unresolved).count();
-        return match (own().count(), answering) {
-            (1, _) if nameless == 1 => {
-                format!("{name} is not synchronised: the name of its one source has no address")
-            }
-            (n, _) if n > 1 && nameless == n => {
-                format!("{name} is not synchronised: the names of its {n} sources have no address")
-            }
-            (0, _) => format!("{name} is not synchronised: it has no sources"),
-            (1, 0) => format!("{name} is not synchronised: its one source does not answer"),
-            (1, _) => format!("{name} is not synchronised: it does not follow its one source"),
-            (n, 0) => format!("{name} is not synchronised: none of its {n} sources answers"),
-            (2, 2) => {
-                format!(
-                    "{name} is not synchronised: it follows none of its 2 sources (both answer)"
-                )
-            }
-            (n, m) if n == m => format!(
-                "{name} is not synchronised: it follows none of its {n} sources (all of them answer)"
-            ),
-            (n, m) => format!(
-                "{name} is not synchronised: it follows none of its {n} sources ({m} of them {})",
-                if m == 1 { "answers" } else { "answer" }
-            ),
-        };
+    match daemons.iter().find(|d| d.synchronised == Some(false)) {
+        Some(daemon) => idle(&daemon.called(daemons), daemon, sources),
+        None => untold(daemons),
     }
-    untold(daemons)
 }
