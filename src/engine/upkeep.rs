@@ -182,6 +182,7 @@ impl Engine {
         }
         let known = self.known_frequency();
         if let Some(state) = self.manual.state(now.raw, known) {
+            self.look(now);
             let offset = state.phase - self.phase(now);
             self.believe(now, state);
             let command = self.discipline.slew(now.raw, offset, &self.config);
@@ -200,6 +201,8 @@ impl Engine {
         if !self.config.clock_control {
             return true;
         }
+        // Before it runs in another way: what it did so far is not laid to that.
+        self.look(now);
         self.discipline.frequency = within(frequency, &self.config);
         let command = self.discipline.resume();
         self.command(now, command);
@@ -215,6 +218,8 @@ impl Engine {
         if !self.config.clock_control {
             return true;
         }
+        // Before it runs in another way: what it did so far is not laid to that.
+        self.look(now);
         let command = self.discipline.slew(now.raw, seconds, &self.config);
         self.command(now, command);
         true
@@ -240,6 +245,7 @@ impl Engine {
         let recorded = self.before_correction(now);
         let known = self.known_frequency();
         let state = self.manual.state(now.raw, known)?;
+        self.look(now);
         let offset = state.phase - self.phase(now);
         let commands = self
             .discipline

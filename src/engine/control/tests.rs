@@ -4,6 +4,8 @@
 use super::*;
 use crate::engine::config::Config;
 use crate::engine::config::SourceConfig;
+use crate::engine::note::Action;
+use crate::engine::note::Note;
 use crate::engine::random::Random;
 use crate::engine::schedule::Series;
 use crate::proto::cmdmon::change::Change;
@@ -233,6 +235,32 @@ fn the_clock_is_moved_by_hand_in_the_direction_of_the_command() {
     assert_eq!(engine.discipline.frequency, frequency);
     assert_eq!((engine.discipline.slewing(), engine.action()), (None, None));
     assert_eq!(change(&mut engine, Change::OffsetBy(1e30)), Status::Failed);
+}
+
+#[test]
+fn a_clock_that_is_moved_by_hand_is_not_taken_for_set_by_somebody_else() {
+    let mut engine = engine();
+    let at = |seconds: f64, ahead: f64| Reading {
+        raw: NOW.raw.plus_seconds(seconds),
+        unix_ns: NOW.unix_ns + ((seconds + ahead) * 1e9) as i64,
+        slept_ns: None,
+    };
+    engine.tick(at(0.0, 0.0));
+    // Some seconds after it was looked at last.
+    let request = Request::Change(Change::OffsetBy(-0.05));
+    let bytes = request.encode(5, 0);
+    answer(&bytes, Rights::All, at(6.0, 0.0), &mut engine, &mut Nothing).expect("answered");
+    let (rate, until) = engine.discipline.slewing().unwrap();
+    assert!(rate > 0.01, "{rate}");
+    let before = engine.uncorrected;
+    engine.tick(at(6.5, 0.5 * rate));
+    engine.tick(at(6.9, 0.9 * rate));
+    let mut notes = std::iter::from_fn(|| engine.action());
+    let set = notes.any(|a| matches!(a, Action::Note(Note::SetByOthers)));
+    assert!(!set);
+    assert_eq!(engine.uncorrected.number, before.number);
+    let ahead = engine.uncorrected.ahead_at(until);
+    assert!((ahead - 0.05).abs() < 1e-6, "{ahead}");
 }
 
 proptest! {

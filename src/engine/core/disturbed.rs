@@ -15,7 +15,7 @@ pub(in crate::engine) const SLEEP_NS: i64 = 50_000_000;
 impl Engine {
     /// Notices that the machine slept, or that somebody else set the clock. False while no time is
     /// to be trusted.
-    pub(super) fn look(&mut self, now: Reading) -> bool {
+    pub(in crate::engine) fn look(&mut self, now: Reading) -> bool {
         self.looked = now.raw;
         if !self.pass_leap(now) {
             return false;
