@@ -80,6 +80,8 @@ pub struct Engine {
     pub(super) names: BTreeMap<String, Name>,
     /// When the next name is to be looked up.
     pub(super) look_up_due: Option<Monotonic>,
+    /// What tells this host from others that the machine may be moved to, where something does.
+    pub host: Option<u64>,
     /// What it is to start with, and the boot of the machine.
     pub(super) begin_with: Option<Box<(Saved, String)>>,
 }
@@ -125,6 +127,7 @@ impl Engine {
             next_id: SourceId::FIRST,
             names: BTreeMap::new(),
             look_up_due: None,
+            host: None,
             begin_with: None,
             config,
         }

@@ -35,7 +35,7 @@ fn the_daemon_measures_anew_when_the_machine_was_moved() {
         return;
     }
     let script = r#"set -e; page 5 2 0
-printf 'server 10.77.0.10 iburst minpoll 0 maxpoll 2\nbindcmdaddress /run/own.sock\ncmdport 0\npidfile /run/own.pid\n' >/run/own.conf
+printf 'server 10.77.0.10 iburst minpoll 0 maxpoll 2\nbindcmdaddress /run/own.sock\ncmdport 0\npidfile /run/own.pid\ndumpdir /run/dump\n' >/run/own.conf
 $CB sync --daemon -x -v --config /run/own.conf >$DIR/own.log 2>&1 &
 until_said $DIR/own.log 'following 10.77.0.10, combined'
 sleep 2; page 6 2 0
@@ -45,12 +45,24 @@ sleep 3
 sed -n '/moved to another/,$p' $DIR/own.log >$DIR/after
 # A page that goes bad is said once, and is no move.
 : >/dev/vmclock0; sleep 3; page 6 2 0; sleep 2
+kill $(cat /run/own.pid); wait $!
+head -2 /run/dump/clockbox.samples >$DIR/dump
+page 7 2 0
+timeout 8 $CB sync --daemon --reload -x -v --config /run/own.conf >$DIR/again.log 2>&1 || true
 "#;
     if inside(&net, &format!("{PAGE}{script}")).is_none() {
         return;
     }
     let after = file(&net, "after");
     assert!(after.contains("10.77.0.10: offset"), "{after}");
+    // What is kept for a restart is of this host alone.
+    let dump = file(&net, "dump");
+    assert!(dump.trim_end().ends_with("/6"), "{dump}");
+    let again = file(&net, "again.log");
+    assert!(
+        again.contains("are not used: the machine was moved to another host since"),
+        "{again}"
+    );
     let log = file(&net, "own.log");
     let count = |text: &str| log.matches(text).count();
     assert_eq!(count("moved to another host"), 1, "{log}");

@@ -26,10 +26,19 @@ pub fn path(directory: &Path) -> PathBuf {
 /// # Errors
 /// Why it cannot be written.
 pub fn write(path: &Path, now: Reading, engine: &Engine) -> Result<(), Error> {
-    let boot = sys::host::boot_id()?;
+    let boot = boot(engine)?;
     let saved = engine.saved(now, &boot);
     sys::files::make_parents(path)?;
     sys::files::replace(path, saved.to_string().as_bytes(), 0o600)
+}
+
+/// Which boot of the machine this is, and on which host it runs.
+fn boot(engine: &Engine) -> Result<String, Error> {
+    let boot = sys::host::boot_id()?;
+    Ok(match engine.host {
+        Some(mark) => format!("{boot}/{mark:x}"),
+        None => boot,
+    })
 }
 
 /// Has the engine start with what the file says, and removes it: a second start must not. What
@@ -45,7 +54,7 @@ pub fn resume(path: &Path, engine: &mut Engine) {
         );
         sys::log::say(Level::Warning, &text);
     };
-    match (sys::files::read_text(path, LARGEST), sys::host::boot_id()) {
+    match (sys::files::read_text(path, LARGEST), boot(engine)) {
         (Ok(text), Ok(boot)) => match text.parse::<Saved>() {
             Ok(saved) => engine.begin_with(saved, &boot),
             Err(broken) => unused(&broken),

@@ -42,6 +42,11 @@ impl Migrations {
         }
     }
 
+    /// What tells this host from others.
+    pub(super) const fn mark(&self) -> Option<u64> {
+        self.marker
+    }
+
     /// When to look at the latest.
     pub(super) const fn deadline(&self) -> Monotonic {
         self.next

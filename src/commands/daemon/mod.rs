@@ -167,6 +167,7 @@ pub fn run_loaded(
     let standard = refclocks::standard(&config);
     let local = refclocks::of_this_machine(&config);
     let mut engine = Engine::new(config, Random::new(seed()?));
+    engine.host = observer.migrations.as_ref().and_then(Migrations::mark);
     let plain = standard.is_none() && files.temperature.is_none();
     // Against another clock than this machine's own, nothing holds over a restart.
     let kept = files.dump.clone().filter(|_| plain);
@@ -437,6 +438,7 @@ impl Observer for Diary {
         if let Some(migrations) = &mut self.migrations
             && migrations.moved(now.raw)
         {
+            engine.host = migrations.mark();
             engine.migrated(now);
             if let Some(server) = &mut self.server {
                 server.is_doubtful();

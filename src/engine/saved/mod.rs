@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 /// What an engine had learnt at a moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
-    /// Which boot of the machine it was.
+    /// Which boot of the machine it was, and on which host, where that can be told: `BOOT/MARK`.
     boot: String,
     /// The clocks at that moment.
     at: Reading,
@@ -59,6 +59,8 @@ struct SavedSource {
 pub enum Stale {
     /// The machine was started anew: its undisciplined clock too.
     OtherBoot,
+    /// It runs on another host than then, or nothing tells that it does not.
+    Moved,
     /// It slept: the undisciplined clock stood still.
     Slept,
     /// There may have been a leap second.
@@ -73,6 +75,7 @@ impl Stale {
     pub const fn words(self) -> &'static str {
         match self {
             Self::OtherBoot => "the machine was started anew since",
+            Self::Moved => "the machine was moved to another host since, or that cannot be told",
             Self::Slept => "the machine slept since",
             Self::Leap => "there may have been a leap second since",
             Self::Future => "they are from later than now",
@@ -87,7 +90,12 @@ impl Saved {
     /// Why not.
     fn holds(&self, now: Reading, boot: &str) -> Result<(), Stale> {
         if self.boot != boot {
-            return Err(Stale::OtherBoot);
+            // The host's own mark may follow.
+            let boot_of = |text: &str| text.split('/').next().map(str::to_owned);
+            return Err(match boot_of(&self.boot) == boot_of(boot) {
+                true => Stale::Moved,
+                false => Stale::OtherBoot,
+            });
         }
         if self.at.raw > now.raw || self.sources.iter().any(|s| s.is_later_than(now.raw)) {
             return Err(Stale::Future);
@@ -259,6 +267,8 @@ mod tests {
             saved.holds(at(1010, noon + 10, 5), "b"),
             Err(Stale::OtherBoot)
         );
+        let moved = saved.holds(at(1010, noon + 10, 5), "a/7");
+        assert_eq!(moved, Err(Stale::Moved));
         assert_eq!(saved.holds(at(1010, noon + 10, 6), "a"), Err(Stale::Slept));
         assert_eq!(saved.holds(at(999, noon + 10, 5), "a"), Err(Stale::Future));
         let night = at(1000 + 43_200, noon + 43_200, 5);
