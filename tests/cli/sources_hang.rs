@@ -3,12 +3,14 @@
 
 use crate::net::Net;
 use crate::net::peer;
+use crate::net::skip;
 use crate::sources::file;
 use crate::sources::inside;
 use crate::sources::json;
 use crate::sources::text_of;
 use serde_json::Value;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
 /// `timed NAME COMMAND…`: what it prints, its exit status and its milliseconds, each in a file.
 const TIMED: &str = "
@@ -148,4 +150,41 @@ COLUMNS=80 $CB sources --timeout 0.4 >$DIR/page; true
     let page = file(&net, "page").replace("\n  ", " ");
     assert_eq!(page.matches("did not answer").count(), 1, "{page}");
     assert_eq!(json(&net, "status")["verdict"], "unknown");
+}
+
+/// `sync` would do its job through the daemon that holds the clock. A program that only sleeps stands
+/// in for it; clockbox itself has no capability to set the clock here.
+#[test]
+fn sync_says_that_the_daemon_that_holds_the_clock_is_stopped() {
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let effective = own.lines().find_map(|line| line.strip_prefix("CapEff:\t"));
+    let capabilities = u64::from_str_radix(effective.unwrap(), 16).unwrap();
+    if capabilities & (1 << 25) == 0 {
+        return skip("no capability to set the clock: a stopped holder of it");
+    }
+    let script = "
+set -u; mount -t tmpfs tmpfs /run
+cp \"$(command -v sleep)\" /run/chronyd; /run/chronyd 60 & D=$!
+for i in $(seq 50); do grep -qx chronyd /proc/$D/comm && break; sleep 0.1; done
+kill -STOP $D
+for i in $(seq 50); do grep -q '^State:.T' /proc/$D/status && break; sleep 0.1; done
+echo $D; setpriv --bounding-set=-sys_time --inh-caps=-sys_time $CB sync --timeout 5 --json 2>/dev/null | tr '\\n' ' '; echo
+";
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--pid", "--fork", "--mount-proc"])
+        .args(["--kill-child", "sh", "-c", script])
+        .env("CB", env!("CARGO_BIN_EXE_clockbox"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let Some((pid, report)) = text.split_once('\n').filter(|(pid, _)| !pid.is_empty()) else {
+        return skip("no namespace can be made: a stopped holder of the clock");
+    };
+    let report: Value = serde_json::from_str(report).unwrap();
+    let message = report["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains(&format!("chronyd (process {pid}) takes no orders")),
+        "{report}"
+    );
+    assert_eq!(report["error"]["hint"], format!("kill -CONT {pid}"));
 }

@@ -3,6 +3,7 @@
 
 use super::apply;
 use crate::commands::Context;
+use crate::commands::sources::hang;
 use crate::conf::cgroup;
 use crate::engine::correction;
 use crate::engine::correction::Correction;
@@ -146,13 +147,14 @@ pub fn advice(daemon: &Running) -> Finding {
 /// Has chronyd (or clockbox's daemon) do the job, and reports what it says.
 ///
 /// # Errors
-/// When the daemon does not answer, or does not take commands from this user.
+/// When the daemon does not answer, is stopped, or does not take commands from this user.
 pub fn through(
     daemon: &Running,
     policy: &Policy,
     deadline: Monotonic,
     context: &Context,
 ) -> Result<SyncReport, Failure> {
+    hang::refuse_stopped(Some(daemon))?;
     let start = sys::clock::monotonic();
     let (clock, raw) = (sys::clock::now(), sys::clock::monotonic_raw());
     let before = apply::clock_row();
