@@ -46,6 +46,12 @@ impl Error {
         number.is_some_and(|n| gone.contains(&nix::errno::Errno::from_raw(n)))
     }
 
+    /// True when a link leads back to itself.
+    #[must_use]
+    pub fn is_circle(&self) -> bool {
+        self.reason.raw_os_error() == Some(nix::libc::ELOOP)
+    }
+
     /// True when the object is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {

@@ -61,7 +61,7 @@ impl Unread {
                 format!("a link to {}, which is not there", target.display()),
                 format!("rm {shown}"),
             ),
-            Some(_) if error.reason.raw_os_error() == Some(nix::libc::ELOOP) => (
+            Some(_) if error.is_circle() => (
                 "a link that leads back to itself".to_owned(),
                 format!("rm {shown}"),
             ),
