@@ -95,6 +95,8 @@ pub struct InstalledDaemon {
     pub running: Option<bool>,
     /// Its process.
     pub pid: Option<u32>,
+    /// True when it is there and answers nobody.
+    pub hangs: bool,
     /// True when it may set the clock.
     pub holds_clock: Option<bool>,
     /// True when it follows a source.
@@ -243,7 +245,9 @@ impl StatusReport {
         }
         let mut label = "Daemons";
         for daemon in &self.daemons {
-            facts.push((label, daemon_line(daemon)));
+            let namesakes = self.daemons.iter().filter(|d| d.name == daemon.name);
+            let several = namesakes.count() > 1;
+            facts.push((label, daemon_line(daemon, several)));
             label = "";
         }
         if self.daemons.is_empty() {
@@ -359,9 +363,10 @@ fn kernel_line(kernel: &KernelRow) -> String {
     text
 }
 
-fn daemon_line(daemon: &InstalledDaemon) -> String {
+fn daemon_line(daemon: &InstalledDaemon, several: bool) -> String {
     let mut parts = Vec::new();
     match daemon.running {
+        Some(true) if daemon.hangs => parts.push("hangs".to_owned()),
         Some(true) => parts.push("running".to_owned()),
         Some(false) => parts.push("not running".to_owned()),
         None => {}
@@ -391,7 +396,11 @@ fn daemon_line(daemon: &InstalledDaemon) -> String {
         Some(service) if *service != daemon.name => format!(" ({service}.service)"),
         _ => String::new(),
     };
-    format!("{}{service}: {}", daemon.name, parts.join(", "))
+    let process = match daemon.pid.filter(|_| several) {
+        Some(pid) => format!(" (process {pid})"),
+        None => String::new(),
+    };
+    format!("{}{process}{service}: {}", daemon.name, parts.join(", "))
 }
 
 /// `4 s ago`.

@@ -39,6 +39,7 @@ fn report() -> StatusReport {
             yields_to: Some("/usr/sbin/chronyd".to_owned()),
             running: Some(false),
             pid: None,
+            hangs: false,
             holds_clock: Some(true),
             synchronised: Some(false),
         }],

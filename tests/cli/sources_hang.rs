@@ -90,6 +90,9 @@ cmp /etc/chrony/chrony.conf $DIR/before
         // A daemon that does nothing keeps no clock, whatever its servers say now.
         let status = json(&net, &format!("{kind}.status"));
         assert_eq!(status["verdict"], "not_kept", "{status}");
+        let listed = status["daemons"].as_array().unwrap();
+        let listed = listed.iter().find(|d| d["name"] == name).unwrap();
+        assert_eq!(listed["hangs"], true, "{status}");
         assert_eq!(file(&net, &format!("{kind}.status.code")), "1\n");
         let page = file(&net, &format!("{kind}.page")).replace("\n  ", " ");
         assert_eq!(page.matches("stopped").count(), 1, "{page}");

@@ -344,7 +344,8 @@ fn namesakes_are_told_apart(net: &Net) {
     let text = file(net, "prometheus");
     crate::sources_machine::check_prometheus(&text);
     let page = file(net, "page");
-    for pid in pids {
+    for pid in &pids {
+        let pid = *pid;
         for name in ["root", "watch", "stats"] {
             let report = json(net, name);
             let own = sources(&report).iter().filter(|s| s["daemon_pid"] == pid);
@@ -366,6 +367,16 @@ fn namesakes_are_told_apart(net: &Net) {
     let follows = text_of(&report);
     assert!(follows.starts_with("chronyd (process "), "{follows}");
     let judged = json(net, "judged");
+    let listed = judged["daemons"].as_array().unwrap();
+    let listed = listed.iter().filter(|d| d["name"] == "chronyd");
+    let of = |d: &Value| (d["pid"].as_u64(), d["synchronised"].clone());
+    let listed: Vec<_> = listed.map(of).collect();
+    let true_of = |pid: &u64| (Some(*pid), Value::Bool(true));
+    assert_eq!(
+        listed,
+        pids.iter().map(true_of).collect::<Vec<_>>(),
+        "{judged}"
+    );
     assert!(text_of(&judged).contains("chronyd (process "), "{judged}");
 }
 

@@ -25,6 +25,8 @@ pub struct Found {
     pub program: Option<String>,
     /// Its process: of several the one that may set the clock.
     pub running: Option<Running>,
+    /// Other processes of it that are daemons of their own.
+    pub beside: Vec<Running>,
     /// The service that the process belongs to, by its control group.
     pub unit: Option<Service>,
 }
@@ -64,6 +66,12 @@ pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
                 own.min_by_key(|daemon| daemon.container || daemon.holds_clock == Some(false))
             })
             .cloned();
+        let first = process.as_ref().map(|process| process.pid);
+        let others = running
+            .iter()
+            .flat_map(|all| all.iter())
+            .filter(|other| other.kind == kind && Some(other.pid) != first);
+        let beside = others.cloned().collect();
         let unit = process
             .as_ref()
             .filter(|process| !process.container)
@@ -80,6 +88,7 @@ pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
                 services,
                 program,
                 running: process,
+                beside,
                 unit,
             });
         }
@@ -112,30 +121,45 @@ fn unit_of(root: &Path, pid: u32) -> Option<Service> {
 /// The rows of the report.
 #[must_use]
 pub fn rows(found: &[Found], seen: &[DaemonRow], image: bool) -> Vec<InstalledDaemon> {
-    found
-        .iter()
-        .map(|f| {
-            let service = main_service(f);
-            // Of several of one name the one that the row is about.
-            let pid = f.running.as_ref().map(|running| running.pid);
-            let own = || seen.iter().filter(|row| row.name == f.kind.word());
-            let said = own().find(|row| row.pid == pid).or_else(|| own().next());
-            InstalledDaemon {
-                name: f.kind.word().to_owned(),
-                service: service.map(|s| s.name.clone()),
-                file: service
-                    .map(|s| s.file.display().to_string())
-                    .or_else(|| f.program.clone()),
-                enabled: service.map(|s| s.enabled),
-                masked: service.is_some_and(|s| s.masked),
-                yields_to: service.and_then(|s| s.yields_to.clone()),
-                running: (!image).then_some(f.running.is_some()),
-                pid: f.running.as_ref().map(|r| r.pid),
-                holds_clock: f.running.as_ref().and_then(|r| r.holds_clock),
-                synchronised: said.and_then(|row| row.synchronised),
-            }
-        })
-        .collect()
+    let mut rows = Vec::new();
+    for f in found {
+        let service = main_service(f);
+        rows.push(row(f, f.running.as_ref(), service, seen, image));
+        for other in &f.beside {
+            let unit = unit_of(Path::new("/"), other.pid).filter(|_| !other.container);
+            rows.push(row(f, Some(other), unit.as_ref(), seen, image));
+        }
+    }
+    rows
+}
+
+fn row(
+    found: &Found,
+    running: Option<&Running>,
+    service: Option<&Service>,
+    seen: &[DaemonRow],
+    image: bool,
+) -> InstalledDaemon {
+    let pid = running.map(|running| running.pid);
+    // Of several of one name the one that the row is about.
+    let own = || seen.iter().filter(|row| row.name == found.kind.word());
+    let told = own().find(|row| row.pid == pid);
+    let said = told.or_else(|| own().next().filter(|_| found.beside.is_empty()));
+    InstalledDaemon {
+        name: found.kind.word().to_owned(),
+        service: service.map(|s| s.name.clone()),
+        file: service
+            .map(|s| s.file.display().to_string())
+            .or_else(|| found.program.clone()),
+        enabled: service.map(|s| s.enabled),
+        masked: service.is_some_and(|s| s.masked),
+        yields_to: service.and_then(|s| s.yields_to.clone()),
+        running: (!image).then_some(running.is_some()),
+        pid,
+        hangs: said.is_some_and(|row| row.hangs),
+        holds_clock: running.and_then(|r| r.holds_clock),
+        synchronised: said.and_then(|row| row.synchronised),
+    }
 }
 
 fn main_service(found: &Found) -> Option<&Service> {
