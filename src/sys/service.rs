@@ -388,6 +388,8 @@ mod tests {
         put(root, "etc/init.d/cron", "#!/bin/sh\n");
         put(root, "run/systemd/resolve/stub-resolv.conf", "");
         assert_eq!(installed(root), Manager::Systemd);
+        assert_eq!(running(root, Some("init")), Manager::OpenRc);
+        fs::remove_dir_all(root.join("etc/runlevels")).unwrap();
         for (first, manager) in [
             (Some("bash"), Manager::None),
             (Some("docker-init"), Manager::None),
