@@ -46,9 +46,10 @@ impl Name {
 }
 
 impl Source {
-    /// Keeps since when it is wrong by the vote of a majority.
+    /// Keeps since when it is wrong by the vote of a majority, and whether it is far from it.
     pub(super) fn judged(&mut self, standing: Standing, agreed: bool, now: Monotonic) {
         let wrong = matches!(standing, Standing::Falseticker | Standing::TooFar) && agreed;
+        self.outlying = standing == Standing::Outlier && agreed;
         self.wrong_since = wrong.then(|| self.wrong_since.unwrap_or(now));
     }
 

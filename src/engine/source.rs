@@ -137,6 +137,8 @@ pub struct Source {
     pub by_card: (bool, bool),
     /// The last so many measurements contradict the ones before.
     pub(crate) strays: usize,
+    /// By the last vote it was far from what a majority agreed on.
+    pub(crate) outlying: bool,
     /// Requests of the quick start still to come.
     pub(super) quick: usize,
     /// Tries left for them.
@@ -199,6 +201,7 @@ impl Source {
             interleaved: false,
             by_card: (false, false),
             strays: 0,
+            outlying: false,
             quick,
             tries: QUICK_TRIES,
             config,
@@ -543,6 +546,7 @@ impl Source {
         self.tilt = 0.0;
         self.bias = 0.0;
         self.jumped = None;
+        self.outlying = false;
         self.strays = 0;
         self.reach = 0;
         self.answered = u8::MAX;

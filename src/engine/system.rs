@@ -70,6 +70,8 @@ const OUTLYING: f64 = 5.0;
 /// Several are, together, when each is so many away from a majority that agrees: more than one,
 /// for the densest of some sources are denser than chance alone makes one of them.
 const COLLUDING: f64 = 12.0;
+/// Those that were found to be so stay it down to this part of that.
+const STILL: f64 = 0.5;
 /// Part of the median excess of its round trips that a source may be off without being suspect.
 const DOUBT: f64 = 0.1;
 
@@ -244,7 +246,8 @@ fn outliers(sources: &[Source], agree: &[usize], now: Monotonic, wander: f64) ->
     }
     // Several that agree with each other hide one another from a look at one at a time.
     kept.sort_by(|a, b| a.1.total_cmp(&b.1));
-    if let Some(core) = dense(&kept, agree.len()) {
+    let known = |i: usize| sources.get(i).is_some_and(|s| s.outlying);
+    if let Some(core) = dense(&kept, agree.len(), known) {
         let far = |&(place, _): &(usize, &(usize, f64, f64))| !core.contains(&place);
         dropped.extend(kept.iter().enumerate().filter(far).map(|(_, t)| t.0));
     }
@@ -252,8 +255,12 @@ fn outliers(sources: &[Source], agree: &[usize], now: Monotonic, wander: f64) ->
 }
 
 /// The largest part of the sources, in the order of their phases, that is a majority of so many
-/// and as far from each of the others as it is dense.
-fn dense(sorted: &[(usize, f64, f64)], voters: usize) -> Option<std::ops::Range<usize>> {
+/// and as far from each of the others as it is dense. `known` are those that were not in it before.
+fn dense(
+    sorted: &[(usize, f64, f64)],
+    voters: usize,
+    known: impl Fn(usize) -> bool,
+) -> Option<std::ops::Range<usize>> {
     let sizes = (3..sorted.len().saturating_sub(1)).rev();
     for size in sizes.take_while(|size| 2 * size > voters) {
         let apart = |from: usize| {
@@ -262,7 +269,10 @@ fn dense(sorted: &[(usize, f64, f64)], voters: usize) -> Option<std::ops::Range<
             let rest = sorted.iter().enumerate();
             let nearest = rest
                 .filter(|(place, _)| !core.contains(place))
-                .map(|(_, t)| (t.1 - centre).abs() / (t.2 + spread).sqrt())
+                .map(|(_, t)| {
+                    let far = (t.1 - centre).abs() / (t.2 + spread).sqrt();
+                    far / if known(t.0) { STILL } else { 1.0 }
+                })
                 .fold(f64::INFINITY, f64::min);
             Some((nearest, core))
         };

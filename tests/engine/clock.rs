@@ -37,7 +37,7 @@ fn a_clock_350_s_off_is_stepped_once_and_right_in_eight_seconds() {
 
 #[test]
 fn an_offset_that_may_not_be_stepped_is_slewed_without_overshoot() {
-    all_below(FEW, 1e-3, |seed| {
+    all_below(SEEDS, 1e-3, |seed| {
         let mut scenario = scenario(lan(), 1.0);
         scenario.oscillator.offset = 5.0;
         let (record, _) = run_with(&scenario, seed, |c| c.make_step = None);
@@ -94,7 +94,7 @@ fn a_change_too_large_is_refused_then_ends_the_program() {
 
 #[test]
 fn a_known_drift_is_used_at_once() {
-    all_below(FEW, 1.2e-3, |seed| {
+    all_below(SEEDS, 1.2e-3, |seed| {
         let mut scenario = scenario(wan(4), 0.5);
         scenario.oscillator.frequency = 8e-5;
         let (record, _) = run_with(&scenario, seed, |c| c.drift = Some((-80.0, 0.1)));
@@ -104,7 +104,7 @@ fn a_known_drift_is_used_at_once() {
 
 #[test]
 fn a_sudden_change_of_frequency_is_followed() {
-    all_below(FEW, 1e-3, |seed| {
+    all_below(SEEDS, 1e-3, |seed| {
         let mut scenario = scenario(lan(), 10.0);
         scenario.oscillator.frequency_jumps = vec![(5.0 * HOUR, 5e-6)];
         let (record, _) = run(&scenario, seed);
@@ -118,7 +118,7 @@ fn a_sudden_change_of_frequency_is_followed() {
 
 #[test]
 fn what_somebody_else_did_to_the_clock_is_undone() {
-    all_below(FEW, 100.0, |seed| {
+    all_below(SEEDS, 100.0, |seed| {
         let mut scenario = scenario(wan(4), 4.0);
         scenario.oscillator.steps = vec![(2.0 * HOUR, 30.0)];
         let (record, _) = run(&scenario, seed);
@@ -128,7 +128,7 @@ fn what_somebody_else_did_to_the_clock_is_undone() {
 
 #[test]
 fn after_a_sleep_the_clock_is_right_in_ten_seconds() {
-    all_below(FEW, 10.0, |seed| {
+    all_below(SEEDS, 10.0, |seed| {
         let mut scenario = scenario(lan(), 4.0);
         scenario.oscillator.sleeps = vec![(HOUR, 4000.0, 1.7)];
         let (record, _) = run(&scenario, seed);
@@ -138,7 +138,7 @@ fn after_a_sleep_the_clock_is_right_in_ten_seconds() {
 
 #[test]
 fn a_machine_that_stood_still_is_put_right_at_its_next_polls() {
-    all_below(FEW, 140.0, |seed| {
+    all_below(SEEDS, 140.0, |seed| {
         let mut scenario = scenario(wan(4), 3.0);
         scenario.oscillator.pauses = vec![(HOUR, 30.0)];
         let (record, _) = run_with(&scenario, seed, |c| {
@@ -152,7 +152,7 @@ fn a_machine_that_stood_still_is_put_right_at_its_next_polls() {
 
 #[test]
 fn a_machine_that_is_moved_to_another_host_and_told_so_is_right_in_ten_seconds() {
-    all_below(FEW, 10.0, |seed| {
+    all_below(SEEDS, 10.0, |seed| {
         let mut scenario = scenario(lan(), 4.0);
         // The other host's counter was read late, and runs at another rate.
         scenario.oscillator.pauses = vec![(HOUR, 0.3)];

@@ -7,7 +7,7 @@ use clockbox::engine::sim::Peer;
 #[test]
 fn a_route_that_becomes_longer_one_way_moves_the_clock_by_half_of_it_at_most() {
     // Half of it is 5 ms; a packet's own noise comes on top.
-    all_below(FEW, 6e-3, |seed| {
+    all_below(SEEDS, 6e-3, |seed| {
         let mut peers = wan(1);
         peers[0].up.routes = vec![(6.0 * HOUR, 1e-2), (12.0 * HOUR, 0.0)];
         let (record, _) = run(&scenario(peers, 18.0), seed);
@@ -17,7 +17,7 @@ fn a_route_that_becomes_longer_one_way_moves_the_clock_by_half_of_it_at_most() {
 
 #[test]
 fn a_return_to_the_shorter_route_is_used() {
-    let figures = over(FEW, |seed| {
+    let figures = over(SEEDS, |seed| {
         let mut peers = wan(1);
         peers[0].up.routes = vec![(6.0 * HOUR, 1e-2), (8.0 * HOUR, 0.0)];
         let (record, _) = run(&scenario(peers, 18.0), seed);
@@ -29,7 +29,7 @@ fn a_return_to_the_shorter_route_is_used() {
 
 #[test]
 fn one_of_four_routes_changing_is_not_seen_in_the_time() {
-    all_below(FEW, 1e-3, |seed| {
+    all_below(SEEDS, 1e-3, |seed| {
         let mut peers = wan(4);
         peers[0].down.routes = vec![(6.0 * HOUR, 8e-3)];
         let (record, _) = run(&scenario(peers, 12.0), seed);
@@ -54,13 +54,13 @@ fn queues_that_last_longer_than_a_poll_cost_less_than_their_mean() {
         let (record, _) = run(&scenario(peers, 24.0), seed);
         rms(&record, 6.0 * HOUR, 24.0 * HOUR)
     };
-    all_below(FEW, 1.2e-3, |seed| with(seed, 300.0));
-    all_below(FEW, 4e-3, |seed| with(seed, 3000.0));
+    all_below(SEEDS, 1.2e-3, |seed| with(seed, 300.0));
+    all_below(SEEDS, 4e-3, |seed| with(seed, 3000.0));
 }
 
 #[test]
 fn a_path_whose_minimum_is_never_seen_is_still_averaged() {
-    let figures = over(FEW, |seed| {
+    let figures = over(SEEDS, |seed| {
         let far = Path {
             stages: 8,
             ..path(2e-2, 2.5e-4)
@@ -75,7 +75,7 @@ fn a_path_whose_minimum_is_never_seen_is_still_averaged() {
 #[test]
 fn normal_noise_of_timestamps_is_averaged() {
     // Many small stages are as good as a bell: 2 us of it each way.
-    let figures = over(FEW, |seed| {
+    let figures = over(SEEDS, |seed| {
         let noisy = Path {
             stages: 40,
             ..path(1e-4, 0.3e-6)
@@ -92,7 +92,7 @@ fn normal_noise_of_timestamps_is_averaged() {
 
 #[test]
 fn loss_duplicates_and_overtaking_do_no_harm() {
-    all_below(FEW, 0.5e-3, |seed| {
+    all_below(SEEDS, 0.5e-3, |seed| {
         let rough = Path {
             loss: 0.2,
             twice: 0.2,
@@ -106,7 +106,7 @@ fn loss_duplicates_and_overtaking_do_no_harm() {
 
 #[test]
 fn six_hours_without_network_are_bridged_by_the_frequency() {
-    all_below(FEW, 20e-3, |seed| {
+    all_below(SEEDS, 20e-3, |seed| {
         let mut peers = wan(4);
         for peer in &mut peers {
             peer.up.outages = vec![(12.0 * HOUR, 18.0 * HOUR)];
@@ -118,7 +118,7 @@ fn six_hours_without_network_are_bridged_by_the_frequency() {
 
 #[test]
 fn after_an_outage_the_clock_is_right_again_soon() {
-    all_below(FEW, 2e-3, |seed| {
+    all_below(SEEDS, 2e-3, |seed| {
         let mut peers = wan(4);
         for peer in &mut peers {
             peer.up.outages = vec![(6.0 * HOUR, 12.0 * HOUR)];

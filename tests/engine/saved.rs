@@ -39,7 +39,7 @@ fn restarted(scenario: &Scenario, seed: u64, with: bool) -> (Record, Engine, Vec
 #[test]
 fn after_a_restart_with_saved_measurements_the_clock_is_as_right_as_before() {
     let mut better = Vec::new();
-    for seed in FEW {
+    for seed in SEEDS {
         let scenario = scenario(wan(4), 7.0);
         let (with, engine, notes) = restarted(&scenario, seed, true);
         let resumed = notes.iter().find_map(|(_, note)| match note {
@@ -61,7 +61,7 @@ fn after_a_restart_with_saved_measurements_the_clock_is_as_right_as_before() {
 
 #[test]
 fn a_falseticker_is_still_known_after_a_restart() {
-    for seed in FEW {
+    for seed in SEEDS {
         let mut peers = wan(4);
         peers[2].server.offset = 0.1;
         let (record, ..) = restarted(&scenario(peers, 6.1), seed, true);

@@ -98,7 +98,7 @@ fn a_known_shortest_round_trip_makes_longer_ones_doubtful() {
 fn a_known_asymmetry_of_the_jitter_takes_its_bias_off() {
     // Negative: what is sent to the server is the more variable (chrony.conf(5), asymmetry).
     let error = |asymmetry: f64| {
-        let figures = over(FEW, |seed| {
+        let figures = over(SEEDS, |seed| {
             let mut peers = wan(1);
             peers[0].up.jitter = 5e-3;
             peers[0].down.jitter = 1e-5;
@@ -118,7 +118,7 @@ fn a_known_asymmetry_of_the_jitter_takes_its_bias_off() {
 
 #[test]
 fn a_restless_clock_is_asked_often_and_a_quiet_one_seldom() {
-    for seed in FEW {
+    for seed in SEEDS {
         let polls = [1e-10, 1e-7].map(|wander| {
             let mut scenario = scenario(lan(), 8.0);
             scenario.oscillator.wander = wander;

@@ -106,7 +106,7 @@ fn corrected_hourly(hours: u32) -> Scenario {
 
 #[test]
 fn it_has_the_rate_of_the_clock_and_none_of_its_slews() {
-    for seed in FEW {
+    for seed in SEEDS {
         let moments = server(&corrected_hourly(4), seed, |_| {});
         let mut slewed = 0.0;
         // Once the frequency is known.
@@ -133,7 +133,7 @@ fn another_one_begins_where_its_phase_cannot_be_kept() {
     scenario.oscillator.offset = 3.0;
     scenario.oscillator.steps = vec![(900.3, 0.02), (1500.7, -3.0)];
     scenario.oscillator.sleeps = vec![(2400.0, 60.0, 0.3)];
-    for seed in FEW {
+    for seed in SEEDS {
         let moments = server(&scenario, seed, |_| {});
         let mut numbers = vec![moments[0].uncorrected().1];
         for pair in moments.windows(2) {
@@ -249,7 +249,7 @@ fn a_server_that_steps_its_clock_is_still_followed_by_a_client_that_asks() {
     upstream.poll = Some(4);
     // Somebody sets the server's clock; the server steps it back.
     upstream.oscillator.steps = vec![(3600.3, 0.5)];
-    for seed in FEW {
+    for seed in SEEDS {
         let moments = server(&upstream, seed, |_| {});
         let mut peers = wan(1);
         peers[0].server.answerer = Some(answerer(moments));

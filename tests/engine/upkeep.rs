@@ -38,7 +38,7 @@ fn known(mode: LeapMode) -> LeapConfig {
 #[test]
 fn a_leap_second_made_by_the_kernel_or_by_a_step_is_not_seen_in_the_error() {
     for mode in [LeapMode::System, LeapMode::Step] {
-        all_below(1..=3, 1e-4, |seed| {
+        all_below(SEEDS, 1e-4, |seed| {
             let scenario = leaping(HOUR);
             let (record, _) = run_with(&scenario, seed, |c| c.leap = known(mode));
             let steps = usize::from(mode == LeapMode::Step);
@@ -52,7 +52,7 @@ fn a_leap_second_made_by_the_kernel_or_by_a_step_is_not_seen_in_the_error() {
 #[test]
 fn a_leap_second_that_is_deleted_is_not_seen_in_the_error_either() {
     for mode in [LeapMode::System, LeapMode::Step] {
-        all_below(FEW, 1e-4, |seed| {
+        all_below(SEEDS, 1e-4, |seed| {
             let mut scenario = leaping(HOUR);
             scenario.oscillator.leap = Some((14_399, -1));
             let (record, engine) = run_with(&scenario, seed, |c| {
@@ -136,7 +136,7 @@ fn a_long_silence_is_bridged_by_the_mean_frequency() {
         let (record, _) = run_with(&scenario, seed, |c| c.fallback_drift = fallback);
         record.errors.last().unwrap().abs()
     };
-    for seed in 1..=2 {
+    for seed in FEW {
         let (without, with) = (wrong(seed, None), wrong(seed, Some((12, 16))));
         println!("{without:e} {with:e}");
         assert!(with < 0.7 * without, "seed {seed}: {with:e} {without:e}");
