@@ -148,6 +148,13 @@ fn status_of_an_image_names_what_is_enabled_and_what_conflicts() {
     let path = root.to_str().unwrap();
     let none = run(&["status", "--root", path, "--json"]);
     assert_eq!(none.json()["verdict"], "not_kept");
+    // It follows a PTP clock that another program keeps, and its unit has no instance yet.
+    std::fs::write(units.join("phc2sys@.service"), "[Unit]\n").unwrap();
+    let ptp = run(&["status", "--root", path, "--json"]).json();
+    assert!(
+        !ptp["findings"].to_string().contains("enable phc2sys"),
+        "{ptp}"
+    );
     for name in ["chronyd", "ntpd"] {
         let unit = format!("{name}.service");
         std::fs::write(units.join(&unit), "[Unit]\nConflicts=ntpd.service\n").unwrap();

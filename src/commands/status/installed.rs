@@ -187,8 +187,7 @@ pub fn image_findings(found: &[Found], root: &Path) -> Vec<Finding> {
     }
     if enabled.is_empty() {
         let text = "no time daemon is enabled: nothing will keep the clock of this image";
-        let mut own = found.iter().filter(|f| f.kind.disciplines());
-        let next = match own.find_map(main_service) {
+        let next = match to_enable(found) {
             Some(service) => Some(format!("systemctl --root {dir} enable {}", service.name)),
             None => install_chrony(root),
         };
@@ -261,8 +260,7 @@ pub fn findings(found: &[Found], starts: bool) -> Vec<Finding> {
 /// No daemon at all: what is installed is started, else chrony is installed.
 fn nobody(found: &[Found]) -> Finding {
     let text = "no time daemon runs and none is enabled: the clock drifts";
-    let mut own = found.iter().filter(|f| f.kind.disciplines());
-    if let Some(service) = own.find_map(main_service).filter(|service| !service.masked) {
+    if let Some(service) = to_enable(found) {
         let text = format!("{text}. {} is installed", service.name);
         return Finding::error(text).next(format!("systemctl enable --now {}", service.name));
     }
@@ -275,11 +273,22 @@ fn nobody(found: &[Found]) -> Finding {
     }
 }
 
+/// The service of an installed daemon that keeps the clock once it is enabled.
+fn to_enable(found: &[Found]) -> Option<&Service> {
+    let mut own = found.iter().filter(|f| keeps_time_alone(f));
+    own.find_map(main_service).filter(|service| !service.masked)
+}
+
+/// Given no more than a start: phc2sys wants a PTP clock that ptp4l keeps, and its unit an instance.
+fn keeps_time_alone(found: &Found) -> bool {
+    found.kind.disciplines() && found.kind != Kind::Phc2sys
+}
+
 /// Those that are started at boot and are to steer the clock, with the service that does it.
 fn enabled(found: &[Found]) -> Vec<(&Found, &Service)> {
     found
         .iter()
-        .filter(|f| f.kind.disciplines() && f.kind != Kind::Phc2sys)
+        .filter(|f| keeps_time_alone(f))
         .filter_map(|f| {
             Some((
                 f,

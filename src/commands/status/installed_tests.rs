@@ -63,6 +63,25 @@ fn one_enabled_daemon_in_an_image_is_fine_and_none_is_not() {
 }
 
 #[test]
+fn what_wants_more_than_to_be_enabled_is_not_to_be_typed() {
+    let found = |names: &[&str]| {
+        let units: Vec<_> = names
+            .iter()
+            .map(|name| (*name, "[Unit]\n", false))
+            .collect();
+        find(image(&units).path(), Some(&[]))
+    };
+    let told = findings(&found(&["phc2sys@"]), true);
+    let next = told[0].next.as_deref().unwrap_or_default();
+    assert!(!next.contains("phc2sys"), "{told:?}");
+    let told = findings(&found(&["chrony", "phc2sys@"]), true);
+    assert_eq!(
+        told[0].next.as_deref(),
+        Some("systemctl enable --now chrony")
+    );
+}
+
+#[test]
 fn enabled_but_not_running_and_the_reverse_are_told() {
     let root = image(&[("chronyd", "[Unit]\n", true)]);
     let told = findings(&find(root.path(), Some(&[])), true);
