@@ -79,3 +79,19 @@ fn ntpd_keeps_its_lines_too_and_a_second_line_of_one_host_goes() {
         "driftfile /var/lib/ntp/drift\nserver a.example key 3\n#server b.example\n#server a.example"
     );
 }
+
+#[test]
+fn what_is_out_already_is_not_said_to_be_there() {
+    let image = image("etc/chrony.conf", "server a.example\nserver b.example\n");
+    let root = image.path().to_str().unwrap();
+    let unset = || run(&["sources", "unset", "--root", root, "b.example"]);
+    assert_eq!(unset().status, 0);
+    let again = unset();
+    assert_eq!(again.status, 0, "{again:?}");
+    assert!(
+        again
+            .stdout
+            .contains("has no b.example any more: unchanged"),
+        "{again:?}"
+    );
+}

@@ -285,7 +285,14 @@ fn carry_out(
     }
     report.changed = !edits.is_empty();
     if edits.is_empty() {
-        report.text = format!("{} has these sources already: unchanged", place.conf.path);
+        report.text = match wanted.mode {
+            Mode::Remove => format!(
+                "{} has no {} any more: unchanged",
+                place.conf.path,
+                wanted.hosts.join(", ")
+            ),
+            _ => format!("{} has these sources already: unchanged", place.conf.path),
+        };
         return Ok(report);
     }
     if common.dry_run {
