@@ -267,6 +267,24 @@ fn output(args: &OutputArgs) -> Output {
     }
 }
 
+/// The command of these words: `sources set`.
+fn named<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut found = Vec::new();
+    let mut within = Cli::command();
+    for word in words.filter(|word| !word.starts_with('-')) {
+        let Some(command) = within.find_subcommand(word).cloned() else {
+            // A word that is no command is an argument, or a slip that is told as it was typed.
+            if found.is_empty() {
+                found.push(word);
+            }
+            break;
+        };
+        found.push(word);
+        within = command;
+    }
+    found.join(" ")
+}
+
 /// Help and version go to standard output with status 0; anything else is a usage error, 64.
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
     use clap::error::ContextKind;
@@ -289,17 +307,8 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
         sys::terminal::complain(&text);
         return ExitStatus::Usage;
     }
-    let mut words = arguments.iter().skip(1).filter_map(|a| a.to_str());
+    let words = arguments.iter().skip(1).filter_map(|a| a.to_str());
     let json = words.clone().any(|word| word == "--json");
-    let command = words
-        .find(|word| !word.starts_with('-'))
-        .unwrap_or("")
-        .to_owned();
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let message = lines
-        .next()
-        .unwrap_or("wrong command line")
-        .trim_start_matches("error: ");
     if !json {
         sys::terminal::complain(&text);
         let mut words = arguments.iter().skip(1).filter_map(|a| a.to_str());
@@ -317,6 +326,14 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
         json,
         ..Output::default()
     };
+    let command = named(words);
+    // What is missing or possible stands on lines of its own, up to the first empty one.
+    let reason = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty());
+    let message = reason.collect::<Vec<_>>().join(" ");
+    let message = message.trim_start_matches("error: ");
     let help = if command.is_empty() {
         "--help".to_owned()
     } else {

@@ -36,6 +36,20 @@ fn usage_errors_are_json_too_when_json_is_wanted() {
 }
 
 #[test]
+fn a_usage_error_in_json_names_what_is_missing_and_the_help_of_that_command() {
+    let json = run(&["sources", "set", "--json"]).json();
+    let error = &json["error"];
+    assert_eq!(json["command"], "sources set");
+    assert_eq!(
+        error["message"],
+        "the following required arguments were not provided: <HOST>..."
+    );
+    assert_eq!(error["hint"], "clockbox sources set --help");
+    let json = run(&["sources", "--json", "--bogus"]).json();
+    assert_eq!(json["error"]["hint"], "clockbox sources --help");
+}
+
+#[test]
 fn help_fits_a_screen_and_goes_to_standard_output() {
     let ran = run(&["--help"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
