@@ -2,6 +2,7 @@
 
 use super::Page;
 use super::Report;
+use super::format::wrap;
 use crate::exit::ExitStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -47,17 +48,20 @@ impl Report for ServeReport {
         }
     }
 
-    fn render(&self, _: &Page) -> String {
+    fn render(&self, page: &Page) -> String {
         let verdict = if self.allowed { "allowed" } else { "refused" };
         let mut out = match &self.rule {
             Some(rule) => format!(
                 "{} is {verdict}\n  by: {}\n  at: {}\n",
                 self.address, rule.text, rule.place
             ),
-            None => format!(
-                "{} is refused: no rule is about it ({}), and nobody is answered without one\n",
-                self.address, self.configuration
-            ),
+            None => {
+                let text = format!(
+                    "{} is refused: no rule is about it ({}), and nobody is answered without one",
+                    self.address, self.configuration
+                );
+                wrap(&text, page.width, 0) + "\n"
+            }
         };
         if let Some(next) = &self.next {
             out.push_str(&format!("  {next}\n"));

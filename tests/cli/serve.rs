@@ -1,7 +1,9 @@
 //! `clockbox serve` on loopback: what is answered, what is not, and what the user is told.
 
 use crate::run::clockbox;
+use crate::run::finish;
 use crate::run::run;
+use crate::run::run_as_nobody;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::net::UdpSocket;
@@ -224,6 +226,22 @@ fn the_rule_that_decides_is_named_with_its_place() {
     assert_eq!((nobody.status, &json["rule"]), (1, &().into()));
     assert_eq!(json["configuration"], path);
     assert_eq!(json["next"], format!("echo 'allow 9.9.9.9' >>{path}"));
+    let words = ["serve", "--config", path, "--explain-access", "9.9.9.9"];
+    let narrow = clockbox()
+        .args(words)
+        .env("COLUMNS", "60")
+        .output()
+        .unwrap();
+    let said = finish(narrow).stdout;
+    let told = said.lines().filter(|line| !line.starts_with("  echo"));
+    assert!(told.into_iter().all(|line| line.len() <= 60), "{said}");
+    // The file is another's: what is to be typed works all the same.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), open).unwrap();
+    if let Some(theirs) = run_as_nobody(&words) {
+        let next = format!("  echo 'allow 9.9.9.9' | sudo tee -a {path}\n");
+        assert!(theirs.stdout.contains(&next), "{theirs:?}");
+    }
     let typed = ["serve", "--local", "--explain-access", "9.9.9.9"];
     let said = run(&typed).stdout;
     assert!(

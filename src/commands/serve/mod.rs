@@ -19,6 +19,7 @@ use super::daemon::settings::access::RuleLine;
 use super::daemon::settings::standing::Role;
 use super::page::ManPage;
 use super::sync;
+use super::sync::quoted;
 use crate::conf::address;
 use crate::conf::chrony::Settings;
 use crate::conf::chrony::value;
@@ -261,8 +262,9 @@ impl Args {
             return daemon::run_loaded(&options, loading, Some((opened, plan)));
         }
         if daemon::is_aimless(&loading) {
-            return Err(Failure::new(ExitStatus::Config, "no server to follow")
-                .hint("name one: clockbox serve --upstream pool.ntp.org --allow NET; or --local"));
+            let text = "no server to follow: name one, or serve this clock as it is (--local)";
+            return Err(Failure::new(ExitStatus::Config, text)
+                .hint("clockbox serve --upstream pool.ntp.org --allow NET"));
         }
         // Without anybody who could ever tell the time, the clock stays as it is.
         let settings = &loading.settings;
@@ -446,6 +448,15 @@ pub fn account(totals: &Totals) -> String {
     text
 }
 
+/// What lets the address in, for whoever asks: the file may be another's.
+fn let_in(address: IpAddr, file: &Path) -> String {
+    let name = quoted(&file.display().to_string());
+    match sys::files::may_write(file) {
+        true => format!("echo 'allow {address}' >>{name}"),
+        false => format!("echo 'allow {address}' | sudo tee -a {name}"),
+    }
+}
+
 /// Addresses in words.
 fn list(addresses: &[SocketAddr]) -> String {
     let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
@@ -483,10 +494,10 @@ impl Command for Args {
             place: rule.place.clone(),
             network: rule.network.map(|ip| format!("{ip}/{}", rule.bits)),
         });
-        let file = sys::files::exists(Path::new(&configuration));
-        let next = match file {
+        let file = Path::new(&configuration);
+        let next = match sys::files::exists(file) {
             _ if rule.is_some() => None,
-            true => Some(format!("echo 'allow {address}' >>{configuration}")),
+            true => Some(let_in(address, file)),
             false => Some(format!("clockbox serve --allow {address}")),
         };
         Ok(ServeReport {
