@@ -49,6 +49,9 @@ pub struct MigrateReport {
     /// Diffs are shown.
     #[serde(skip)]
     pub diffs: bool,
+    /// The way back (`--rollback`).
+    #[serde(skip)]
+    pub back: bool,
     /// `--accept-losses` was given.
     #[serde(skip)]
     pub accepted: bool,
@@ -270,7 +273,10 @@ impl MigrateReport {
             dropped,
             lost,
         } = self.summary;
-        let way = format!("{} to {}", self.from, self.target);
+        let way = match self.back {
+            true => format!("back from {} to {}", self.target, self.from),
+            false => format!("{} to {}", self.from, self.target),
+        };
         let head = match self.result {
             Result::Converted if self.dry => format!("{way}: the conversion, nothing was written"),
             Result::Converted => format!("{way}: converted"),

@@ -133,6 +133,12 @@ fn an_image_is_converted_switched_and_put_back() {
     );
     assert_eq!(tree(image.path()), after);
 
+    let typed = ["migrate-ntpd", "--root", root, "--rollback", "--dry-run"];
+    let plan = run(&typed).stdout;
+    assert!(
+        plan.starts_with("back from chrony to ntpsec: the plan, nothing was changed\n"),
+        "{plan}"
+    );
     // The way back names what is switched, in the plan and when it is done; nothing runs here.
     for (more, files) in [(&["--dry-run"][..], &after), (&[], &before)] {
         let words = ["migrate-ntpd", "--root", root, "--rollback", "--json"];

@@ -139,7 +139,7 @@ fn openrc_and_apk() {
         Init::OpenRc,
         "apk",
         "apk add chrony",
-        "; or: apk add chrony",
+        "  # or: apk add chrony",
         &[
             "rc-service ntpd stop",
             "rc-update --all del ntpd",
@@ -155,7 +155,7 @@ fn sysv_with_chkconfig_and_yum() {
         Init::Chkconfig,
         "yum",
         "yum -y -q install chrony",
-        "; or: yum install -y chrony",
+        "  # or: yum install -y chrony",
         &[
             "service ntpd stop",
             "chkconfig ntpd off",
@@ -171,7 +171,7 @@ fn sysv_with_update_rc_d_and_apt() {
         Init::UpdateRcD,
         "apt-get",
         " install chrony",
-        "; or: apt-get install -y chrony",
+        "  # or: apt-get install -y chrony",
         &[
             "service ntpd stop",
             "update-rc.d ntpd disable",
@@ -186,17 +186,17 @@ fn dnf_zypper_and_pacman_are_asked_without_questions() {
         (
             "dnf",
             "dnf -y -q install chrony",
-            "; or: dnf install -y chrony",
+            "  # or: dnf install -y chrony",
         ),
         (
             "zypper",
             "zypper --non-interactive install chrony",
-            "; or: zypper install -y chrony",
+            "  # or: zypper install -y chrony",
         ),
         (
             "pacman",
             "pacman -S --noconfirm --needed chrony",
-            "; or: pacman -S --noconfirm chrony",
+            "  # or: pacman -S --noconfirm chrony",
         ),
     ] {
         whole(

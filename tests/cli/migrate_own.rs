@@ -4,6 +4,7 @@
 use crate::migrate_image::image;
 use crate::migrate_image::tree;
 use crate::run::run;
+use crate::run::run_as_nobody;
 use std::fs;
 
 /// The words of a run on an image for clockbox's own daemon.
@@ -25,11 +26,24 @@ fn an_image_for_clockboxs_own_daemon_gets_program_unit_and_links_and_loses_them_
     let error = &ran.json()["error"];
     assert!(
         error["hint"].as_str().unwrap().starts_with(&format!(
-            "clockbox migrate-ntpd --to clockbox --root {root} --install; or: install -m 755 "
+            "clockbox migrate-ntpd --to clockbox --root {root} --install  # or: install -m 755 "
         )),
         "{error}"
     );
     assert_eq!(tree(image.path()), before);
+    // An ordinary user is given one command, and it is the one that does it.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(image.path(), open).unwrap();
+    if let Some(ran) = run_as_nobody(&own(root, &["--dry-run"])) {
+        let json = ran.json();
+        let told = json["findings"].as_array().unwrap().iter();
+        let next: Vec<&str> = told.filter_map(|f| f["next"].as_str()).collect();
+        let typed = format!(
+            "sudo clockbox migrate-ntpd --to clockbox --root {root} --install  # or: sudo "
+        );
+        assert!(next.iter().any(|next| next.starts_with(&typed)), "{json}");
+        assert!(!next.iter().any(|next| next.ends_with(root)), "{json}");
+    }
     let ran = run(&own(root, &["--install"]));
     assert_eq!(
         (ran.status, &ran.json()["result"]),

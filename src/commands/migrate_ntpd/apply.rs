@@ -6,6 +6,7 @@ use super::journal;
 use super::journal::Journal;
 use super::journal::State;
 use super::journal::Turn;
+use super::live;
 use super::next;
 use super::own;
 use super::plan;
@@ -71,7 +72,11 @@ pub(super) fn missing(args: &Args, tree: &Tree, plan: &Plan) -> Option<Failure> 
         return None;
     }
     let (place, hint) = match by_us {
-        true => ("", format!("{}; or: {command}", next::again("--install"))),
+        true => {
+            let sudo = live::privileged(tree).map_or("sudo ", |()| "");
+            let ours = next::again("--install");
+            ("", format!("{sudo}{ours}  # or: {sudo}{command}"))
+        }
         false => (" in the image", command),
     };
     let text = match args.to {

@@ -75,12 +75,15 @@ pub(super) fn run(args: &Args, tree: &Tree, context: &Context) -> Result<Migrate
     report.changes = true;
     if args.dry_run {
         report.findings.extend(provisional(args, &plan));
-        if let Err(failure) = privileged(tree) {
+        let missing = apply::missing(args, tree, &plan);
+        if let Err(failure) = privileged(tree)
+            && missing.is_none()
+        {
             let next = failure.hint.unwrap_or_default();
             let finding = Finding::info("Without --dry-run this needs root").next(next);
             report.findings.push(finding);
         }
-        if let Some(failure) = apply::missing(args, tree, &plan) {
+        if let Some(failure) = missing {
             report.missing = true;
             let finding = Finding::error(failure.message);
             report.findings.push(match failure.hint {
@@ -303,7 +306,7 @@ pub(super) fn roll_back(
     Ok(report)
 }
 
-fn privileged(tree: &Tree) -> Result<(), Failure> {
+pub(super) fn privileged(tree: &Tree) -> Result<(), Failure> {
     let etc = tree.real("/etc")?;
     let text = if tree.is_live() && !sys::host::is_root() {
         "only root can replace the time daemon of this machine; a dry run needs no root".to_owned()
@@ -336,6 +339,7 @@ fn empty(args: &Args, from: &str, to: &str, result: Outcome) -> MigrateReport {
         dry: args.dry_run,
         missing: false,
         diffs: args.diff,
+        back: args.rollback,
         accepted: true,
     }
 }

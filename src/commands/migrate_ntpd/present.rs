@@ -65,6 +65,7 @@ pub(super) fn report(
         dry: false,
         missing: false,
         diffs: false,
+        back: false,
         accepted,
     }
 }
