@@ -80,13 +80,14 @@ pub fn refuse_rival(no_clock_control: bool) -> Result<(), Failure> {
         );
         return Ok(());
     }
-    let text = format!("{name} (process {pid}) steers this clock, and two daemons would fight");
+    let text = format!(
+        "{name} (process {pid}) steers this clock, and two daemons would fight: stop it for good, or \
+         measure only, with --no-clock-control"
+    );
     Err(Failure::new(ExitStatus::Unavailable, text)
         .hint(match service_of(&rival) {
-            Some(service) => format!(
-                "stop it for good: systemctl disable --now {service}; or measure only: --no-clock-control"
-            ),
-            None => format!("stop it: kill {pid}; or measure only: --no-clock-control"),
+            Some(service) => format!("systemctl disable --now {service}"),
+            None => format!("kill {pid}"),
         })
         .target(name))
 }
@@ -121,27 +122,35 @@ pub fn advice(daemon: &Running) -> Finding {
     } else {
         ""
     };
-    let text = format!(
-        "{name} (process {}){where_} holds the clock, and is not fought",
-        daemon.pid
-    );
-    let finding = Finding::error(text);
-    match daemon.kind {
-        _ if daemon.container => finding.next("stop that container, or run clockbox sync in it"),
-        Kind::Chronyd | Kind::Clockbox => {
-            finding.next("clockbox sync   (without servers: through the daemon)")
-        }
-        Kind::Timesyncd => finding.next(
-            "systemctl restart systemd-timesyncd   (it sets the clock at once when it starts)",
+    let (more, next) = match daemon.kind {
+        _ if daemon.container => (
+            "",
+            "stop that container, or run clockbox sync in it".to_owned(),
+        ),
+        Kind::Chronyd | Kind::Clockbox => (
+            ": where no server is named, the job is done through it",
+            "clockbox sync".to_owned(),
+        ),
+        Kind::Timesyncd => (
+            ": it sets the clock at once when it starts",
+            "systemctl restart systemd-timesyncd".to_owned(),
         ),
         Kind::Ntpd | Kind::Ntpsec | Kind::Openntpd | Kind::NtpdRs => {
             let service = daemon.kind.services().first().copied().unwrap_or(name);
-            finding.next(format!(
-                "systemctl stop {service}; clockbox sync; systemctl start {service}"
-            ))
+            let sudo = if sys::host::is_root() { "" } else { "sudo " };
+            let again = super::again(&[]);
+            let next = format!(
+                "{sudo}systemctl stop {service}; {sudo}{again}; {sudo}systemctl start {service}"
+            );
+            ("", next)
         }
-        _ => finding.next(format!("stop it first: kill {}", daemon.pid)),
-    }
+        _ => (": stop it first", format!("kill {}", daemon.pid)),
+    };
+    Finding::error(format!(
+        "{name} (process {}){where_} holds the clock, and is not fought{more}",
+        daemon.pid
+    ))
+    .next(next)
 }
 
 /// Has chronyd (or clockbox's daemon) do the job, and reports what it says.
@@ -209,9 +218,12 @@ fn connect(sockets: &[&str], name: &str, patience: f64) -> Result<Client, Failur
     if matches!(client.endpoint(), Endpoint::Udp(_)) {
         return Err(Failure::new(
             ExitStatus::NoPermission,
-            format!("{name} holds the clock, and takes commands only from root and its own user"),
+            format!(
+                "{name} holds the clock, and takes commands only from root and its own user; \
+                 --dry-run only measures"
+            ),
         )
-        .hint("sudo clockbox sync; or only measure: clockbox sync --dry-run"));
+        .hint(format!("sudo {}", super::again(&[]))));
     }
     Ok(client)
 }
@@ -224,9 +236,12 @@ fn asked(error: &AskError, name: &str) -> Failure {
     };
     Failure::new(
         status,
-        format!("{name} holds the clock, but does not do what it is asked: {error}"),
+        format!(
+            "{name} holds the clock, but does not do what it is asked: {error}; --dry-run measures \
+             without it"
+        ),
     )
-    .hint("clockbox sync --dry-run measures without it")
+    .hint("clockbox sync --dry-run")
 }
 
 fn command(client: &mut Client, request: &Request, name: &str) -> Result<Reply, Failure> {
@@ -429,4 +444,29 @@ fn correct(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advised_can_be_typed_as_it_stands() {
+        for (kind, next) in [
+            (Kind::Chronyd, "clockbox sync"),
+            (Kind::Timesyncd, "systemctl restart systemd-timesyncd"),
+            (Kind::Phc2sys, "kill 7"),
+        ] {
+            let running = Running {
+                kind,
+                pid: 7,
+                holds_clock: Some(true),
+                container: false,
+                arguments: Vec::new(),
+                age_s: None,
+            };
+            let told = advice(&running);
+            assert_eq!(told.next.as_deref(), Some(next), "{told:?}");
+        }
+    }
 }
