@@ -71,7 +71,7 @@ fn nobody_of(
         "systemd-timesyncd" => {
             findings.push(
                 serve("install chrony and let clients in with `allow`; systemd-timesyncd cannot")
-                    .next("apt install chrony   (or dnf, zypper, apk)"),
+                    .next("apt-get install -y chrony  # or dnf, zypper, apk"),
             );
             Some(fine("systemd-timesyncd"))
         }

@@ -228,12 +228,15 @@ impl Run<'_> {
             }
             if left < self.slots.len() || names > 0 {
                 let asked = self.slots.len();
-                (self.progress)(&format!(
-                    "{} of {asked} addresses done, {names} names to look up",
-                    asked - left
-                ));
+                let done = asked - left;
+                let to_find = match names {
+                    0 => String::new(),
+                    1 => ", 1 name to look up".to_owned(),
+                    _ => format!(", {names} names to look up"),
+                };
+                (self.progress)(&format!("{done} of {} done{to_find}", addresses(asked)));
             } else {
-                (self.progress)(&format!("asking {left} addresses"));
+                (self.progress)(&format!("asking {}", addresses(left)));
             }
             self.wait(wake)?;
         }
@@ -471,6 +474,13 @@ const fn refusal(origin: Origin, by: Option<IpAddr>, errno: i32) -> Refusal {
             v6: true,
             by,
         },
+    }
+}
+
+fn addresses(count: usize) -> String {
+    match count {
+        1 => "1 address".to_owned(),
+        _ => format!("{count} addresses"),
     }
 }
 
