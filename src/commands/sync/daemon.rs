@@ -464,6 +464,7 @@ mod tests {
                 container: false,
                 arguments: Vec::new(),
                 age_s: None,
+                stopped: Vec::new(),
             };
             let told = advice(&running);
             assert_eq!(told.next.as_deref(), Some(next), "{told:?}");
