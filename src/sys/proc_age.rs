@@ -3,6 +3,7 @@
 
 use super::clock;
 use super::files;
+use super::processes;
 use std::path::Path;
 
 /// A text of /proc about one process.
@@ -15,8 +16,8 @@ pub struct Aged {
     pub pid: u32,
     /// The kernel's name for it, 15 octets at most.
     pub name: String,
-    /// The systemd unit that it belongs to: `cron.service`.
-    pub unit: Option<String>,
+    /// Its control group: `/system.slice/cron.service`.
+    pub cgroup: Option<String>,
     /// When it began, Unix milliseconds by today's clock; the kernel keeps it to 10 ms.
     pub started_ms: i64,
 }
@@ -45,7 +46,7 @@ pub fn all() -> Vec<Aged> {
         Some(Aged {
             pid,
             name: name.to_owned(),
-            unit: text(pid, "cgroup").as_deref().and_then(unit),
+            cgroup: processes::cgroup(pid),
             started_ms: boot_ms + began * 1000 / ticks,
         })
     };
@@ -75,16 +76,6 @@ fn text(pid: u32, file: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The innermost part of a control group's path that is a service.
-fn unit(cgroup: &str) -> Option<String> {
-    let path = |line: &str| Some(line.splitn(3, ':').nth(2)?.to_owned());
-    let service = |path: String| {
-        let part = path.rsplit('/').find(|part| part.ends_with(".service"));
-        part.map(str::to_owned)
-    };
-    cgroup.lines().filter_map(path).find_map(service)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,14 +96,5 @@ mod tests {
             (now * 1000 - found.started_ms).abs() < 60_000,
             "{found:?} at {now}"
         );
-    }
-
-    #[test]
-    fn the_unit_is_the_innermost_service() {
-        let nested = "0::/user.slice/user-1.slice/user@1.service/app.slice/a.service/x.scope\n";
-        assert_eq!(unit(nested).as_deref(), Some("a.service"));
-        let old = "2:cpu:/\n1:name=systemd:/system.slice/cron.service\n0::/\n";
-        assert_eq!(unit(old).as_deref(), Some("cron.service"));
-        assert_eq!(unit("0::/init.scope\n"), None);
     }
 }

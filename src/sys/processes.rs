@@ -50,7 +50,7 @@ pub fn process(pid: u32) -> Option<Process> {
         .filter(|a| !a.is_empty())
         .map(str::to_owned)
         .collect();
-    let cgroup = text(pid, "cgroup").as_deref().and_then(cgroup_path);
+    let cgroup = cgroup(pid);
     Some(Process {
         pid,
         name,
@@ -193,6 +193,12 @@ fn socket_inode(target: &str) -> Option<u64> {
         .strip_suffix(']')?
         .parse()
         .ok()
+}
+
+/// The path of its control group, `None` when there is no such process or no /proc.
+#[must_use]
+pub fn cgroup(pid: u32) -> Option<String> {
+    text(pid, "cgroup").as_deref().and_then(cgroup_path)
 }
 
 /// The unified hierarchy's line, else systemd's own, else the longest.

@@ -1,6 +1,8 @@
 //! Which processes may still use the old zone: those that have its file in their memory, and those
 //! of programs known to read the zone once, at their start.
 
+use crate::conf::cgroup;
+use crate::conf::cgroup::Membership;
 use crate::report::format;
 use crate::report::timezone::set::OldProcess;
 use crate::sys::proc_age;
@@ -72,7 +74,8 @@ pub(super) fn processes(all: &[Aged], since_ms: i64) -> Vec<OldProcess> {
             (None, Some((_, why))) => (*why).to_owned(),
             (None, None) => continue,
         };
-        let service = process.unit.as_deref().map(service);
+        let group = membership(process);
+        let service = group.service();
         let repeated = |known: &OldProcess| {
             let same = known.name == process.name && known.mapped == mapped.is_some();
             same && service.is_some() && known.service.as_deref() == service
@@ -90,6 +93,12 @@ pub(super) fn processes(all: &[Aged], since_ms: i64) -> Vec<OldProcess> {
         });
     }
     found
+}
+
+/// Whose process it is: its service, its container.
+pub(super) fn membership(process: &Aged) -> Membership {
+    let path = process.cgroup.as_deref();
+    path.map(cgroup::membership).unwrap_or_default()
 }
 
 fn started(ms: i64) -> String {
@@ -122,7 +131,7 @@ mod tests {
         Aged {
             pid,
             name: name.to_owned(),
-            unit: unit.map(str::to_owned),
+            cgroup: unit.map(|unit| format!("/system.slice/{unit}")),
             started_ms,
         }
     }

@@ -95,10 +95,9 @@ pub(super) fn run(
         state,
         detail,
     };
-    let unit = format!("{}.service", service.name);
     let mine: Vec<&Aged> = processes
         .iter()
-        .filter(|p| p.unit.as_deref() == Some(&unit))
+        .filter(|p| old::membership(p).service() == Some(&service.name))
         .collect();
     if !mine.is_empty() && mine.iter().all(|p| p.started_ms >= since_ms) {
         let why = "it began after the change of the zone";
@@ -108,6 +107,7 @@ pub(super) fn run(
         return answer(RestartState::WouldRestart, None);
     }
     context.progress(&format!("restarting {}", service.name));
+    let unit = format!("{}.service", service.name);
     let init = format!("/etc/init.d/{}", service.name);
     let name = service.name.as_str();
     let (program, arguments) = match service.manager {
