@@ -132,35 +132,11 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
         age_s: None,
         witness: None,
     };
-    let real = || daemons.iter().filter(|d| d.name != probed::NAME);
     let probe = daemons
         .iter()
         .find(|d| d.name == probed::NAME && d.offset_s.is_some());
-    let why = if let Some(daemon) = real().find(|d| d.local_reference) {
-        format!(
-            "{} serves this machine's own clock, held to nothing",
-            daemon.called(daemons)
-        )
-    } else if let Some((daemon, since)) = real().find_map(|d| Some((d, d.coasts_s()?))) {
-        format!(
-            "{}, and the clock has run on alone since its last update {}",
-            lost(&daemon.called(daemons), daemon, sources),
-            ago(since)
-        )
-    } else if let Some(daemon) = real().find(|d| d.synchronised == Some(false)) {
-        format!("{} follows no source", daemon.called(daemons))
-    } else if let Some(daemon) = real().find(|d| d.hangs) {
-        format!("{} hangs and answers nobody", daemon.called(daemons))
-    } else if let Some(daemon) = real().find(|d| d.problem.is_some()) {
-        format!(
-            "{} runs but does not tell ({})",
-            daemon.called(daemons),
-            daemon.problem.as_deref().unwrap_or_default()
-        )
-    } else {
-        "no time daemon runs".to_owned()
-    };
-    let kept = real().any(|d| d.synchronised.is_none() && d.may_steer() && !d.hangs);
+    let why = nobody_follows(daemons, sources);
+    let kept = here(daemons).any(|d| d.synchronised.is_none() && d.may_steer() && !d.hangs);
     if let Some(probe) = probe {
         measured(&mut judgement, probe, &why, kept, flag);
         return judgement;
@@ -186,7 +162,7 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
         );
         return judgement;
     }
-    if real().any(|d| d.local_reference || d.synchronised == Some(false)) {
+    if here(daemons).any(|d| d.local_reference || d.synchronised == Some(false)) {
         judgement.verdict = Verdict::NotKept;
         judgement.text = format!("The time may be wrong: {why}{flag}");
     } else {
@@ -204,6 +180,42 @@ fn without_daemon(daemons: &[DaemonRow], sources: &[SourceRow], flag: &str) -> J
         judgement.text = format!("Whether the time is right cannot be told: {why}{direct}{flag}");
     }
     judgement
+}
+
+/// Those whose word about this clock counts, but for the servers that were asked directly.
+fn here(daemons: &[DaemonRow]) -> impl Iterator<Item = &DaemonRow> {
+    let counts = |d: &&DaemonRow| d.name != probed::NAME && !d.is_elsewhere();
+    daemons.iter().filter(counts)
+}
+
+/// Why no daemon's word can be taken.
+fn nobody_follows(daemons: &[DaemonRow], sources: &[SourceRow]) -> String {
+    if let Some(daemon) = here(daemons).find(|d| d.local_reference) {
+        format!(
+            "{} serves this machine's own clock, held to nothing",
+            daemon.called(daemons)
+        )
+    } else if let Some((daemon, since)) = here(daemons).find_map(|d| Some((d, d.coasts_s()?))) {
+        format!(
+            "{}, and the clock has run on alone since its last update {}",
+            lost(&daemon.called(daemons), daemon, sources),
+            ago(since)
+        )
+    } else if let Some(daemon) = here(daemons).find(|d| d.synchronised == Some(false)) {
+        format!("{} follows no source", daemon.called(daemons))
+    } else if let Some(daemon) = here(daemons).find(|d| d.hangs) {
+        format!("{} hangs and answers nobody", daemon.called(daemons))
+    } else if let Some(daemon) = here(daemons).find(|d| d.problem.is_some()) {
+        format!(
+            "{} runs but does not tell ({})",
+            daemon.called(daemons),
+            daemon.problem.as_deref().unwrap_or_default()
+        )
+    } else if daemons.iter().any(DaemonRow::is_elsewhere) {
+        "no time daemon runs but in containers, and there they leave the clock alone".to_owned()
+    } else {
+        "no time daemon runs".to_owned()
+    }
 }
 
 /// What the servers say that were asked directly.
@@ -322,5 +334,20 @@ mod tests {
         let got = judge(&[daemon], &[row.clone(), row], &[], Some(true));
         assert_eq!(got.verdict, Verdict::NotRight);
         assert!(got.text.contains("350 s behind"), "{}", got.text);
+    }
+
+    #[test]
+    fn daemons_in_containers_that_leave_the_clock_alone_say_nothing_about_it() {
+        let mut there = DaemonRow::new("chronyd");
+        there.container = true;
+        there.holds_clock = Some(false);
+        there.problem = Some("it runs in a container".to_owned());
+        let got = judge(&[there.clone()], &[], &[], Some(false));
+        assert_eq!(got.verdict, Verdict::Unknown);
+        assert!(got.text.contains("but in containers"), "{}", got.text);
+        // One that may steer it is told of.
+        there.holds_clock = Some(true);
+        let got = judge(&[there], &[], &[], Some(false));
+        assert!(got.text.contains("does not tell"), "{}", got.text);
     }
 }

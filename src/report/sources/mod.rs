@@ -396,6 +396,13 @@ impl DaemonRow {
     pub fn may_steer(&self) -> bool {
         self.holds_clock != Some(false)
     }
+
+    /// True when it runs in a container or another network, cannot be asked from here, and leaves
+    /// this clock alone: it says nothing about it.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.container && !self.may_steer() && self.problem.is_some()
+    }
 }
 
 /// Whether several of these daemons have this name.

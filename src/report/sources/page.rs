@@ -38,7 +38,11 @@ pub fn render(report: &SourcesReport, page: &Page) -> String {
         page.color,
     ));
     out.push('\n');
+    let grouped = page.verbose == 0 && elsewhere(&report.daemons).count() > 1;
     for daemon in &report.daemons {
+        if grouped && daemon.is_elsewhere() {
+            continue;
+        }
         // What a single daemon's problem is may stand in the first sentence already.
         let said = |problem: &String| daemon.hangs || report.text.contains(problem.as_str());
         let direct = daemon.via.as_deref() == Some("probe");
@@ -49,6 +53,14 @@ pub fn render(report: &SourcesReport, page: &Page) -> String {
         if page.verbose > 0 {
             out.push_str(&details(daemon, page));
         }
+    }
+    if grouped {
+        let names: Vec<String> = elsewhere(&report.daemons).map(named).collect();
+        let text = format!(
+            "- in containers or other networks, where they have to be asked: {}. They leave the clock alone",
+            names.join(", ")
+        );
+        out.push_str(&format!("{}\n", wrap(&text, page.width, 2)));
     }
     if let Some(bound) = &report.clock_bound {
         let text = format!("ClockBound: {}", bound.text);
@@ -74,11 +86,17 @@ pub fn render(report: &SourcesReport, page: &Page) -> String {
     out
 }
 
+fn elsewhere(daemons: &[DaemonRow]) -> impl Iterator<Item = &DaemonRow> {
+    daemons.iter().filter(|daemon| daemon.is_elsewhere())
+}
+
+fn named(daemon: &DaemonRow) -> String {
+    let process = daemon.pid.map(|pid| format!(" (process {pid})"));
+    format!("{}{}", daemon.name, process.unwrap_or_default())
+}
+
 fn headline(daemon: &DaemonRow) -> String {
-    let mut text = format!("- {}", daemon.name);
-    if let Some(pid) = daemon.pid {
-        text.push_str(&format!(" (process {pid})"));
-    }
+    let mut text = format!("- {}", named(daemon));
     if daemon.container {
         text.push_str(" in a container");
     }
