@@ -15,6 +15,15 @@ pub struct Reading {
     pub slept_ns: Option<i64>,
 }
 
+impl Reading {
+    /// A system-clock time of a moment ago on the undisciplined clock.
+    pub(crate) fn raw_at(self, unix_ns: i64) -> Monotonic {
+        let ago = self.unix_ns.saturating_sub(unix_ns);
+        let raw = i128::from(self.raw.nanos()) - i128::from(ago);
+        Monotonic::from_nanos(u64::try_from(raw).unwrap_or(0))
+    }
+}
+
 /// What the kernel and its readers should believe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Status {

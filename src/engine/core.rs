@@ -28,7 +28,6 @@ use super::reference::Updates;
 use super::saved::Saved;
 use super::smooth::Smoothing;
 use super::source::Source;
-use super::source::raw_at;
 use super::source_id::SourceId;
 use super::system::Standing;
 use super::system::Vote;
@@ -279,7 +278,7 @@ impl Engine {
     /// A request left at this system-clock time.
     pub fn sent(&mut self, now: Reading, source: SourceId, at_unix_ns: i64) {
         if let Some(source) = self.sources.iter_mut().find(|s| s.id == source) {
-            source.sent(raw_at(now, at_unix_ns));
+            source.sent(now.raw_at(at_unix_ns));
         }
     }
 

@@ -350,7 +350,7 @@ impl Source {
         let this = LastExchange {
             t1: pending.sent,
             t2: packet.receive,
-            t4: raw_at(now, at_unix_ns),
+            t4: now.raw_at(at_unix_ns),
         };
         let last = self.last_exchange.replace(this);
         let times = if self.interleaved {
@@ -585,13 +585,6 @@ fn agreed(seen: &[Observation]) -> Option<f64> {
     // Some minutes of an oscillator that is 100 ppm off lie between them.
     let apart = seen.last()?.at.seconds_since(seen.first()?.at) * 1e-4;
     (low <= high + apart).then_some(0.5 * (low + high))
-}
-
-/// A system-clock time of a moment ago on the undisciplined clock.
-pub(crate) fn raw_at(now: Reading, unix_ns: i64) -> Monotonic {
-    let ago = now.unix_ns.saturating_sub(unix_ns);
-    let raw = i128::from(now.raw.nanos()) - i128::from(ago);
-    Monotonic::from_nanos(u64::try_from(raw).unwrap_or(0))
 }
 
 fn unix_ns(timestamp: NtpTimestamp, pivot: i64) -> i64 {

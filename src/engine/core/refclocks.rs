@@ -11,7 +11,6 @@ use crate::engine::refclock::Said;
 use crate::engine::refclock::Seconds;
 use crate::engine::refclock::TAI_UTC;
 use crate::engine::refclock::Tick;
-use crate::engine::source::raw_at;
 use crate::engine::source_id::SourceId;
 use crate::time::Monotonic;
 
@@ -148,7 +147,7 @@ impl Engine {
 
     /// A moment of the system clock, a little while ago, on the undisciplined one.
     fn raw_of(&self, now: Reading, system_ns: i64) -> Monotonic {
-        let plain = raw_at(now, system_ns);
+        let plain = now.raw_at(system_ns);
         let ago = now.raw.seconds_since(plain);
         // The system clock ran faster by this rate since.
         now.raw.plus_seconds(-ago / (1.0 + self.discipline.rate()))
