@@ -328,11 +328,12 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitStatus {
     };
     let command = named(words);
     // What is missing or possible stands on lines of its own, up to the first empty one.
-    let reason = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.is_empty());
-    let message = reason.collect::<Vec<_>>().join(" ");
+    let reason = text.lines().take_while(|line| !line.trim().is_empty());
+    // A caret keeps its place.
+    let message = match text.contains("\n    ") && text.contains('^') {
+        true => reason.collect::<Vec<_>>().join("\n"),
+        false => reason.map(str::trim).collect::<Vec<_>>().join(" "),
+    };
     let message = message.trim_start_matches("error: ");
     let help = if command.is_empty() {
         "--help".to_owned()

@@ -102,11 +102,20 @@ impl fmt::Display for Network {
 /// An address of the command line.
 ///
 /// # Errors
-/// What is wrong with it, in a sentence.
+/// What is wrong with it, and the word with a caret under the place.
 pub fn typed(word: &str) -> Result<IpAddr, String> {
-    parse_ip(word).map_err(|flaw| match flaw.help {
-        Some(help) => format!("{}; {help}", flaw.message),
-        None => flaw.message,
+    parse_ip(word).map_err(|flaw| {
+        let before = word.get(..flaw.start).unwrap_or_default().chars().count();
+        let meant = word.get(flaw.start..flaw.end).unwrap_or_default();
+        let caret = "^".repeat(meant.chars().count().max(1));
+        let help = flaw
+            .help
+            .map_or_else(String::new, |help| format!("\n  {help}"));
+        format!(
+            "{}\n    {word}\n    {}{caret}{help}",
+            flaw.message,
+            " ".repeat(before)
+        )
     })
 }
 

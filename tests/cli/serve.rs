@@ -250,7 +250,8 @@ fn the_rule_that_decides_is_named_with_its_place() {
     );
     let slip = run(&["serve", "--explain-access", "12.34.5.800"]);
     assert_eq!(slip.status, 64);
-    assert!(slip.stderr.contains("\"800\" is not an octet"), "{slip:?}");
+    let pointed = "\"800\" is not an octet of an IPv4 address\n    12.34.5.800\n            ^^^\n";
+    assert!(slip.stderr.contains(pointed), "{slip:?}");
     let text = run(&["serve", "--config", path, "--explain-access", "1.2.3.9"]);
     assert!(text.stdout.contains("deny 1.2.3.0/24"), "{}", text.stdout);
 }
