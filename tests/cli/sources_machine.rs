@@ -77,6 +77,47 @@ $CB sync --dry-run --json >$DIR/beside
     }
 }
 
+/// A placeholder in the file: one sentence of one finding, with the place and what to type, whether
+/// chronyd runs (and looks it up as a name) or not.
+#[test]
+fn a_placeholder_in_the_configuration_is_one_finding_with_its_place() {
+    let Some(mut net) = Net::new() else { return };
+    if net.chronyd("10.77.0.10", "").is_none() {
+        return;
+    }
+    let script = "
+printf 'server 10.77.0.10 iburst\nserver 53.45.6.700 iburst\n' >/etc/chrony/chrony.conf
+$CB status --json >$DIR/before
+daemon; sleep 2
+$CB status --json >$DIR/runs
+true
+";
+    if inside(&net, script).is_none() {
+        return;
+    }
+    let flaw = "\"700\" is not an octet of an IPv4 address; an octet goes from 0 to 255";
+    for (when, place) in [("before", "2:16"), ("runs", "2")] {
+        let report = json(&net, when);
+        let findings = report["findings"].as_array().unwrap();
+        let begins = format!("/etc/chrony/chrony.conf:{place}: {flaw}");
+        let about = |words: &str| {
+            let found = findings
+                .iter()
+                .filter(|f| f["text"].as_str().unwrap().contains(words));
+            found.collect::<Vec<_>>()
+        };
+        let told = about("700\"");
+        assert_eq!(told.len(), 1, "{when}: {report}");
+        assert!(
+            told[0]["text"].as_str().unwrap().starts_with(&begins),
+            "{when}: {report}"
+        );
+        assert_eq!(told[0]["next"], "sudoedit /etc/chrony/chrony.conf");
+        assert!(about("does not name").is_empty(), "{when}: {report}");
+        assert!(about("^").is_empty(), "{when}: {report}");
+    }
+}
+
 /// Three system calls a process, and a constant number beside: the look must stay cheap on a machine
 /// with thousands of processes.
 #[test]

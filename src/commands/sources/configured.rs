@@ -2,6 +2,7 @@
 
 use crate::commands::host_files::HostFiles;
 use crate::conf::chrony;
+use crate::conf::diagnostic::Diagnostic;
 use crate::conf::ntp;
 use crate::conf::ntp::Body;
 use crate::conf::ntp::directives::Dialect;
@@ -39,8 +40,21 @@ pub struct Configured {
     pub command_port: u16,
     /// The reference clocks, in order: driver, parameter, identifier.
     pub refclocks: Vec<Refclock>,
-    /// Lines that the daemon will not understand.
-    pub errors: usize,
+    /// Lines that are wrong.
+    pub wrong: Vec<Wrong>,
+}
+
+/// A line that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The file.
+    pub file: String,
+    /// The line in it.
+    pub number: usize,
+    /// What is wrong, and what may help.
+    pub why: String,
+    /// All of the line.
+    pub text: String,
 }
 
 /// A reference clock of a chrony.conf.
@@ -104,6 +118,17 @@ pub fn in_use(running: &[Running], root: &Path) -> Option<(Kind, String)> {
         .find_map(|daemon| Some((daemon.kind, path(daemon.kind, &daemon.arguments, root)?)))
 }
 
+/// Those that are started at boot, of the daemons whose configuration is read.
+#[must_use]
+pub fn enabled(root: &Path) -> Vec<Kind> {
+    let starts = |kind: &Kind| {
+        let services = sys::service::find_all(root, kind.services());
+        services.iter().any(|service| service.enabled)
+    };
+    let read = Kind::ALL.iter().filter(|kind| !paths(**kind).is_empty());
+    read.copied().filter(starts).collect()
+}
+
 /// The configuration of a running daemon; `None` when there is none that can be read.
 #[must_use]
 pub fn read(kind: Kind, arguments: &[String], root: &Path) -> Option<Configured> {
@@ -128,7 +153,7 @@ pub fn read(kind: Kind, arguments: &[String], root: &Path) -> Option<Configured>
                 return None;
             }
             let mut found = base(path, sources::ntp(&loaded), &loaded.map, root);
-            found.errors = loaded.diagnostics.len();
+            found.wrong = wrong(loaded.diagnostics.iter(), &loaded.map);
             found.limits = Some(Limits {
                 min_sources: least_good(&loaded),
                 ..Limits::NTPD
@@ -193,12 +218,28 @@ fn of_chrony(path: &str, loaded: &chrony::Loaded, root: &Path) -> Configured {
             }
         })
         .collect();
-    found.errors = loaded
-        .diagnostics
-        .iter()
-        .filter(|d| d.severity == crate::conf::diagnostic::Severity::Error)
-        .count();
+    let errors = loaded.diagnostics.iter().filter(|d| d.is_error());
+    found.wrong = wrong(errors, &loaded.map);
     found
+}
+
+fn wrong<'a>(those: impl Iterator<Item = &'a Diagnostic>, map: &SourceMap) -> Vec<Wrong> {
+    let one = |diagnostic: &Diagnostic| {
+        let at = map.origin(diagnostic.span);
+        let mut files = map.files().iter();
+        let file = files.find(|file| file.path == at.file);
+        let help = diagnostic.help.iter().map(String::as_str);
+        let why: Vec<&str> = core::iter::once(diagnostic.message.as_str())
+            .chain(help)
+            .collect();
+        Wrong {
+            number: at.line,
+            why: why.join("; "),
+            text: file.map_or_else(String::new, |file| file.line(at.line).to_owned()),
+            file: at.file,
+        }
+    };
+    those.map(one).collect()
 }
 
 /// `tos minsane`: so many sources have to agree before one is followed. Debian's file says 3.
@@ -228,7 +269,7 @@ fn base(path: &str, sources: Vec<TimeSource>, map: &SourceMap, root: &Path) -> C
         control_socket: None,
         command_port: PORT,
         refclocks: Vec::new(),
-        errors: 0,
+        wrong: Vec::new(),
     };
     for file in map.files() {
         for line in 1..=file.line_count() {

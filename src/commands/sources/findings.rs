@@ -333,7 +333,8 @@ fn differences(seen: &Observed, conf: &Configured, now: i64, age_s: Option<f64>)
     let mut extra: BTreeSet<&str> = BTreeSet::new();
     for row in &seen.sources {
         let counts = compares && by_name && row.kind != SourceKind::Refclock;
-        if counts && !configures(conf, row) && row.kind != SourceKind::Pool {
+        let named = configures(conf, row) || is_on_a_wrong_line(conf, row);
+        if counts && !named && row.kind != SourceKind::Pool {
             extra.insert(row.title());
         }
     }
@@ -347,22 +348,34 @@ fn differences(seen: &Observed, conf: &Configured, now: i64, age_s: Option<f64>)
             .next(restart.clone()),
         );
     }
-    if conf.errors > 0 {
-        found.push(
-            Finding::error(format!(
-                "{} has {} that {name} will not take at its next start",
-                conf.path,
-                if conf.errors == 1 {
-                    "a line".to_owned()
-                } else {
-                    format!("{} lines", conf.errors)
-                }
-            ))
-            .next(format!("clockbox sync --dry-run --config {}", conf.path)),
-        );
-    }
+    found.extend(wrong(name, conf));
     found
 }
+
+/// Lines that are wrong: the first of them, and what the daemon makes of it.
+fn wrong(name: &str, conf: &Configured) -> Option<Finding> {
+    let (first, rest) = conf.wrong.split_first()?;
+    let mut words = first.text.split_whitespace();
+    let source = words.next().is_some_and(|word| SOURCES.contains(&word));
+    // What is no address may be a name for it.
+    let fate = match source && first.why.contains("IPv4 address") {
+        true => format!("{name} takes it for a name"),
+        false => format!("{name} will not take the line at its next start"),
+    };
+    let more = match rest.len() {
+        0 => String::new(),
+        1 => ", and one more line is wrong".to_owned(),
+        more => format!(", and {more} more lines are wrong"),
+    };
+    let (file, line) = (&first.file, first.number);
+    let why = &first.why;
+    let stop = if why.ends_with('?') { "" } else { "." };
+    let text = format!("{file}:{line}: {why}{stop} As it is, {fate}{more}");
+    Some(Finding::error(text).next(format!("sudoedit {file}")))
+}
+
+/// Directives that name servers.
+const SOURCES: [&str; 3] = ["server", "pool", "peer"];
 
 /// Sources that the daemon has and its file has not.
 fn unasked(name: &str, extra: &BTreeSet<&str>, conf: &Configured) -> Vec<Finding> {
@@ -404,6 +417,11 @@ fn configures(conf: &Configured, row: &SourceRow) -> bool {
     conf.sources.iter().any(|source| {
         row.name.as_deref() == Some(&source.name) || row.address.as_deref() == Some(&source.name)
     })
+}
+
+fn is_on_a_wrong_line(conf: &Configured, row: &SourceRow) -> bool {
+    let mut words = conf.wrong.iter().flat_map(|w| w.text.split_whitespace());
+    words.any(|word| Some(word) == row.name.as_deref())
 }
 
 /// The command that makes a daemon read its file again.

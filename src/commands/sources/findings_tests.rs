@@ -203,6 +203,21 @@ fn a_file_that_changed_after_the_start_is_told_and_one_that_did_not_is_not_blame
 }
 
 #[test]
+fn a_placeholder_is_named_with_its_line_and_not_taken_for_another_source() {
+    let conf = configured("server 53.45.6.700 iburst\nservr ntp2.example\n");
+    let old = seen(vec![row("53.45.6.700", State::Unresolved)]);
+    let found = differences(&old, &conf, 2_000_000_000, None);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        found[0].text,
+        "/etc/chrony.conf:1: \"700\" is not an octet of an IPv4 address; an octet goes from 0 to 255; \
+         is this a placeholder for the real address? As it is, chronyd takes it for a name, and one \
+         more line is wrong"
+    );
+    assert_eq!(found[0].next.as_deref(), Some("sudoedit /etc/chrony.conf"));
+}
+
+#[test]
 fn a_commented_line_that_is_still_in_use_is_told_where_it_stands() {
     let conf = configured("server ntp2.example iburst\n#server ntp1.example iburst\n");
     let old = seen(vec![
@@ -256,7 +271,9 @@ fn a_line_that_the_daemon_will_not_take_at_its_next_start_is_told() {
     let found = differences(&same, &conf, 2_000_000_000, Some(1.0));
     assert_eq!(found[0].severity, Severity::Error, "{found:?}");
     assert!(
-        found[0].text.contains("a line that chronyd will not take"),
+        found[0]
+            .text
+            .contains("chronyd will not take the line at its next start"),
         "{found:?}"
     );
 }

@@ -81,7 +81,8 @@ fn report(
         found.extend(installed::started_together(root, &gathered.running));
     }
     if let Some(failure) = problem {
-        found.push(probed::finding(failure));
+        let told = probed::finding(failure, &found);
+        found.extend(told);
     }
     found.extend(for_root(&gathered));
     found.extend(hang::findings(&gathered));

@@ -89,12 +89,28 @@ pub fn unanimous<'a>(mut asked: impl Iterator<Item = &'a SourceRow>) -> &'static
     }
 }
 
-/// Why they could not be asked, as a finding.
+/// Why they could not be asked, as a finding; `None` where those that are there say it already.
 #[must_use]
-pub fn finding(failure: &Failure) -> Finding {
-    let finding = Finding::error(failure.message.clone());
+pub fn finding(failure: &Failure, others: &[Finding]) -> Option<Finding> {
+    let place = failure.target.as_ref().map(|file| format!("{file}:"));
+    let said = |other: &Finding| place.as_ref().is_some_and(|p| other.text.starts_with(p));
+    if others.iter().any(said) {
+        return None;
+    }
+    // Below the first line stands each fault with its place, and a caret that no sentence has.
+    let mut lines = failure.message.lines().skip(1).map(str::trim);
+    let text = match lines.next() {
+        Some(fault) => {
+            let help = lines
+                .take_while(|line| !line.is_empty())
+                .find_map(|line| line.strip_prefix("help: "))
+                .map_or_else(String::new, |help| format!("; {help}"));
+            fault.replacen(": error: ", ": ", 1) + &help
+        }
+        None => failure.message.clone(),
+    };
     let hint = failure.hint.clone();
-    finding.next(hint.unwrap_or_else(|| "clockbox sync --dry-run".to_owned()))
+    Some(Finding::error(text).next(hint.unwrap_or_else(|| "clockbox sync --dry-run".to_owned())))
 }
 
 fn row(source: &sync::SourceRow) -> SourceRow {

@@ -77,11 +77,12 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
     let start = sys::clock::monotonic();
     let mut gathered = gather::local(limit_s);
     let mut notes = Vec::new();
+    let mut problem = None;
     if gathered.observed.iter().all(|seen| seen.sources.is_empty()) {
         let limit_s = probed::time_left(limit_s, start);
         match probed::observe(&gathered, limit_s, context) {
             Ok(probe) => gathered.observed.extend(probe),
-            Err(failure) => notes.push(probed::finding(&failure)),
+            Err(failure) => problem = Some(failure),
         }
     }
     let (now, _) = sys::clock::unix();
@@ -98,12 +99,13 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
         .collect();
     let kernel_flag = kernel.as_ref().ok().map(|k| k.synchronised);
     let judgement = judge::judge(&seen, &sources, &found, kernel_flag);
+    // Before a start is advised: with a wrong file that fails.
+    let told = problem.and_then(|failure| probed::finding(&failure, &found));
+    found.extend(told);
     found.extend(hindered(&seen, &sources));
     found.extend(hang::findings(&gathered));
-    found.extend(installed::findings(
-        &services,
-        service::manager(root) != Manager::None,
-    ));
+    let starts = service::manager(root) != Manager::None;
+    found.extend(installed::findings(&services, starts));
     found.extend(zone.map(|zone| zone.findings).unwrap_or_default());
     found.extend(machine::rtc_finding(&clocks));
     found.extend(cloud_server::finding(

@@ -6,11 +6,13 @@ use super::clocks::ClockAsked;
 use super::configured::CONFIGURATIONS;
 use super::configured::Read;
 use super::configured::ReadFailure;
+use super::configured::Reader;
 use super::configured::reader_for;
 use super::configured::reader_of;
 use super::platform;
 use super::target::Target;
 use crate::commands::host_files::HostFiles;
+use crate::commands::sources::configured;
 use crate::conf::chrony::value::Family;
 use crate::conf::cloud;
 use crate::conf::sources::Kind;
@@ -94,7 +96,7 @@ pub fn plans(
         return Ok(vec![plan]);
     }
     let (mut plans, findings) = platform::plans(root);
-    let mut pool = public_pool();
+    let mut pool = public_pool(root);
     pool.findings.extend(findings);
     plans.push(pool);
     Ok(plans)
@@ -196,11 +198,17 @@ fn pool(name: &str, host: &str, port: u16, sources: usize) -> Asked {
     }
 }
 
-fn public_pool() -> Plan {
+fn public_pool(root: &Path) -> Plan {
+    let files = HostFiles::new(root);
+    let there = |(path, reader): &&(&str, Reader)| reader(path, &files).is_ok();
+    let reason = match CONFIGURATIONS.iter().find(there) {
+        Some((path, _)) => format!("no server was named, and {path} names none"),
+        None => "no server was named, no configuration of a time daemon was found".to_owned(),
+    };
     let origin = Origin {
         kind: OriginKind::Default,
         path: None,
-        reason: "no server was named, no configuration of a time daemon was found".to_owned(),
+        reason,
     };
     let asked = vec![pool(PUBLIC_POOL, PUBLIC_POOL, 123, POOL_SOURCES)];
     Plan {
@@ -257,7 +265,15 @@ fn from_named_config(path: &Path, root: &Path) -> Result<Plan, Failure> {
 
 fn from_own_config(root: &Path) -> Result<Option<Plan>, Failure> {
     let mut unreadable = None;
-    for (path, reader) in CONFIGURATIONS {
+    // What a daemon left behind that is gone is not what this machine is to follow.
+    let mut configurations = CONFIGURATIONS.to_vec();
+    let enabled = configured::enabled(root);
+    let of_enabled = |path: &str| {
+        let mut kinds = enabled.iter();
+        kinds.any(|kind| configured::paths(*kind).contains(&path))
+    };
+    configurations.sort_by_key(|(path, _)| !of_enabled(path));
+    for (path, reader) in &configurations {
         match reader(path, &HostFiles::new(root)) {
             Ok(read) if read.sources.is_empty() => {}
             Ok(read) => {
@@ -269,7 +285,7 @@ fn from_own_config(root: &Path) -> Result<Option<Plan>, Failure> {
             Err(ReadFailure::Broken(what)) => {
                 let message = format!("this machine's {path} has errors:\n{what}");
                 return Err(Failure::new(ExitStatus::Config, message)
-                    .hint("mend it, or name servers: clockbox sync --dry-run pool.ntp.org")
+                    .hint(format!("sudoedit {path}"))
                     .target(*path));
             }
         }
@@ -471,6 +487,28 @@ mod tests {
         let none = own(&[("/etc/chrony.conf", "server a.example nts\n")]).unwrap_err();
         assert_eq!(none.status, ExitStatus::Config);
         assert!(none.message.contains("NTS"), "{none:?}");
+    }
+
+    #[test]
+    fn the_file_of_a_daemon_that_is_started_at_boot_goes_before_one_that_was_left_behind() {
+        let unit = ("/usr/lib/systemd/system/ntpsec.service", "[Unit]\n");
+        let wants = "/etc/systemd/system/multi-user.target.wants/ntpsec.service";
+        let left = ("/etc/chrony/chrony.conf", "server left.example\n");
+        let ours = ("/etc/ntpsec/ntp.conf", "server ours.example\n");
+        let found = own(&[left, ours, unit]).unwrap();
+        assert_eq!(names(&found[0]), ["left.example"]);
+        let found = own(&[left, ours, unit, (wants, "[Unit]\n")]).unwrap();
+        assert_eq!(names(&found[0]), ["ours.example"]);
+    }
+
+    #[test]
+    fn a_configuration_without_a_source_is_not_said_to_be_missing() {
+        let found = own(&[("/etc/chrony.conf", "#server a.example\n")]).unwrap();
+        let reason = &found.last().unwrap().origin.reason;
+        assert_eq!(
+            reason,
+            "no server was named, and /etc/chrony.conf names none"
+        );
     }
 
     #[test]

@@ -21,11 +21,12 @@ pub(super) fn flaw(place: &Place) -> Option<String> {
     }
     let read = configured::read(place.kind, &[], &place.root)?;
     let own = matches!(place.kind, Kind::Chronyd | Kind::Clockbox);
-    let lines = match read.errors {
+    let lines = match read.wrong.len() {
         1 => "a line".to_owned(),
         n => format!("{n} lines"),
     };
-    (own && read.errors > 0).then(|| format!("{} has {lines} that it does not take", read.path))
+    (own && !read.wrong.is_empty())
+        .then(|| format!("{} has {lines} that it does not take", read.path))
 }
 
 /// What `chronyd -p` says, which only reads and prints; chrony has it from 4.0 on.
@@ -50,7 +51,7 @@ pub(super) fn next(place: &Place) -> String {
 #[must_use]
 pub(super) fn complaint(place: &Place) -> Option<String> {
     let chrony = matches!(place.kind, Kind::Chronyd | Kind::Clockbox);
-    if !chrony || place.conf.errors > 0 {
+    if !chrony || !place.conf.wrong.is_empty() {
         return None;
     }
     let loaded = chrony::load(&place.conf.path, &HostFiles::new(&place.root));

@@ -39,7 +39,7 @@ pub(super) fn follow(
         return Ok(report);
     };
     let after = configured::read(place.kind, &running.arguments, &place.root);
-    let Some(after) = after.filter(|after| after.errors <= place.conf.errors) else {
+    let Some(after) = after.filter(|after| after.wrong.len() <= place.conf.wrong.len()) else {
         let failure = refused(place);
         restore(edits, place, backups);
         return Err(failure);

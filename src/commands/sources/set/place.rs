@@ -12,7 +12,6 @@ use crate::sys::daemons;
 use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
 use crate::sys::files;
-use crate::sys::service;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::path::PathBuf;
@@ -117,9 +116,7 @@ fn by_files(root: &Path) -> Vec<Kind> {
         Kind::Timesyncd,
         Kind::Clockbox,
     ];
-    kinds.sort_by_key(|kind| {
-        let services = service::find_all(root, kind.services());
-        !services.iter().any(|s| s.enabled)
-    });
+    let enabled = configured::enabled(root);
+    kinds.sort_by_key(|kind| !enabled.contains(kind));
     kinds
 }
