@@ -90,6 +90,7 @@ const COMMANDS: &[&str] = &[
     "getent",
     "iptables",
     "iptables-legacy",
+    "journalctl",
     "kill",
     "ls",
     "lsblk",

@@ -180,10 +180,7 @@ pub fn restart(kind: Kind) -> Result<String, Failure> {
             let words = service::last_words(&name);
             let (why, hint) = match words.is_empty() {
                 true => (said.reason(), format!("{program} status {name}")),
-                false => (
-                    words,
-                    format!("journalctl -u {name} shows all that it said"),
-                ),
+                false => (words, format!("journalctl -u {name}")),
             };
             let text = format!("{command} failed: {why}");
             Err(Failure::new(ExitStatus::Unavailable, text).hint(hint))
