@@ -143,9 +143,10 @@ strace -f -qq -o $DIR/many $CB sources >/dev/null
     let (few, many) = (calls("few"), calls("many"));
     // A build with debug assertions looks at every descriptor before it closes it.
     let each = if cfg!(debug_assertions) { 4 } else { 3 };
-    assert!(many >= few + 200 * each, "{few} {many}");
-    assert!(many <= few + 200 * each + 20, "{few} {many}");
-    assert!(few < each * 100, "{few}");
+    // Waiting for a busy daemon costs some more, in either run; a call a process more would be 200.
+    let more = many.saturating_sub(few);
+    assert!(more.abs_diff(200 * each) < 60, "{few} {many}");
+    assert!(few < each * 100 + 60, "{few}");
 }
 
 #[test]
