@@ -103,6 +103,13 @@ pub struct InstalledDaemon {
     pub synchronised: Option<bool>,
 }
 
+impl InstalledDaemon {
+    /// True when it is installed and nothing more: it neither runs nor is started at boot.
+    fn is_idle(&self) -> bool {
+        self.running == Some(false) && self.enabled == Some(false) && !self.masked
+    }
+}
+
 /// A PTP hardware clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PtpRow {
@@ -243,16 +250,7 @@ impl StatusReport {
         if let Some(kernel) = &self.kernel {
             facts.push(("Kernel", kernel_line(kernel)));
         }
-        let mut label = "Daemons";
-        for daemon in &self.daemons {
-            let namesakes = self.daemons.iter().filter(|d| d.name == daemon.name);
-            let several = namesakes.count() > 1;
-            facts.push((label, daemon_line(daemon, several)));
-            label = "";
-        }
-        if self.daemons.is_empty() {
-            facts.push((label, "none is installed".to_owned()));
-        }
+        self.daemon_facts(&mut facts);
         if !self.sources.is_empty() {
             // ntpd's line of a pool is no source itself.
             let real = || self.sources.iter().filter(|s| s.kind != SourceKind::Pool);
@@ -309,6 +307,32 @@ impl StatusReport {
             label = "";
         }
         facts
+    }
+
+    /// What is known of each daemon; those that are merely installed in one line.
+    fn daemon_facts(&self, facts: &mut Vec<(&'static str, String)>) {
+        let mut label = "Daemons";
+        let (idle, busy): (Vec<_>, Vec<_>) = self.daemons.iter().partition(|d| d.is_idle());
+        let together = idle.len() > 1 && !busy.is_empty();
+        let apart = if together {
+            busy
+        } else {
+            self.daemons.iter().collect()
+        };
+        for daemon in apart {
+            let namesakes = self.daemons.iter().filter(|d| d.name == daemon.name);
+            let several = namesakes.count() > 1;
+            facts.push((label, daemon_line(daemon, several)));
+            label = "";
+        }
+        if together {
+            let names: Vec<&str> = idle.iter().map(|d| d.name.as_str()).collect();
+            let names = names.join(", ");
+            facts.push((label, format!("{names}: neither running nor enabled")));
+        }
+        if self.daemons.is_empty() {
+            facts.push((label, "none is installed".to_owned()));
+        }
     }
 }
 

@@ -114,3 +114,20 @@ fn an_ordinary_user_is_told_that_root_sees_more() {
     let text = report.render(&Page::default());
     assert!(text.contains("a process that root can see"), "{text}");
 }
+
+#[test]
+fn what_is_merely_installed_stands_in_one_line() {
+    let mut report = report();
+    for name in ["ptp4l", "phc2sys"] {
+        let mut idle = report.daemons[0].clone();
+        idle.name = name.to_owned();
+        idle.enabled = Some(false);
+        report.daemons.push(idle);
+    }
+    let text = report.render(&Page::default());
+    assert!(
+        text.contains("ptp4l, phc2sys: neither running nor enabled"),
+        "{text}"
+    );
+    assert!(text.contains("systemd-timesyncd: not running"), "{text}");
+}
