@@ -106,7 +106,7 @@ pub struct InstalledDaemon {
 impl InstalledDaemon {
     /// True when it is installed and nothing more: it neither runs nor is started at boot.
     fn is_idle(&self) -> bool {
-        self.running == Some(false) && self.enabled == Some(false) && !self.masked
+        self.running == Some(false) && self.enabled != Some(true) && !self.masked
     }
 }
 
