@@ -7,6 +7,7 @@ pub mod generate;
 pub mod host_files;
 pub mod links;
 pub mod migrate_ntpd;
+pub mod own_service;
 pub mod page;
 pub mod refclock_line;
 pub mod serve;

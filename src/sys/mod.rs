@@ -18,6 +18,7 @@
 //! - [`commit`]: several files replaced together, or none.
 //! - [`files`]: reading with a limit, replacing atomically.
 //! - [`flights`]: requests whose packets a card stamps.
+//! - [`guest_tools`]: a hypervisor's programs that set its guest's clock.
 //! - [`interfaces`]: this machine's addresses; names of users.
 //! - [`host`]: this machine's name, this process's environment.
 //! - [`kernel_zone`]: the kernel's own time zone.

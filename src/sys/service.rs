@@ -32,6 +32,17 @@ impl Manager {
             Self::None => "none",
         }
     }
+
+    /// The command by which people start a service of it anew; `None` where nobody starts services.
+    #[must_use]
+    pub fn restart(self, name: &str) -> Option<String> {
+        match self {
+            Self::Systemd => Some(format!("systemctl restart {name}")),
+            Self::OpenRc => Some(format!("rc-service {name} restart")),
+            Self::SysV => Some(format!("service {name} restart")),
+            Self::None => None,
+        }
+    }
 }
 
 /// A service that is installed.

@@ -137,23 +137,24 @@ pub(super) fn let_in(facts: &Facts, path: &str, client: IpAddr, unit: Option<&st
 
 /// The command by which chronyd is started anew here.
 pub(super) fn restart(facts: &Facts, unit: Option<&str>) -> String {
-    match (unit, facts.manager) {
-        (Some(unit), _) => format!("systemctl restart {unit}"),
-        (None, Manager::Systemd) => "systemctl restart chronyd".to_owned(),
-        (None, Manager::OpenRc) => "rc-service chronyd restart".to_owned(),
-        (None, Manager::SysV) => "service chrony restart".to_owned(),
-        (None, Manager::None) => {
-            let mut daemons = facts.daemons.iter();
-            let running =
-                daemons.find(|d| d.name == "chronyd" && d.in_this_namespace != Some(false));
-            let stop = running.map_or_else(String::new, |d| format!("kill {} && ", d.pid));
-            let file = facts
-                .chrony
-                .as_ref()
-                .map_or_else(String::new, |file| format!(" -f {}", file.path));
-            format!("{stop}chronyd{file}")
-        }
-    }
+    let name = match facts.manager {
+        Manager::SysV => "chrony",
+        _ => "chronyd",
+    };
+    let command = match unit {
+        Some(unit) => Manager::Systemd.restart(unit),
+        None => facts.manager.restart(name),
+    };
+    command.unwrap_or_else(|| {
+        let mut daemons = facts.daemons.iter();
+        let running = daemons.find(|d| d.name == "chronyd" && d.in_this_namespace != Some(false));
+        let stop = running.map_or_else(String::new, |d| format!("kill {} && ", d.pid));
+        let file = facts
+            .chrony
+            .as_ref()
+            .map_or_else(String::new, |file| format!(" -f {}", file.path));
+        format!("{stop}chronyd{file}")
+    })
 }
 
 /// What whoever answers not even this machine says of other clients.

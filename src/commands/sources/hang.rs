@@ -3,7 +3,7 @@
 
 use super::gather::Gathered;
 use super::observed::Observed;
-use crate::conf::cgroup;
+use crate::commands::own_service;
 use crate::exit::ExitStatus;
 use crate::exit::Failure;
 use crate::report::finding::Finding;
@@ -46,10 +46,10 @@ pub(super) fn silence(daemon: &Running, limit_s: f64) -> String {
         age(limit_s)
     };
     let why = match daemons::state(daemon.pid) {
-        Some('T') => "; a signal has stopped it (state T in /proc)",
-        Some('D') => ": it waits for a disk or another device (state D in /proc)",
-        Some('R') => ": it is busy with something else (state R in /proc)",
-        _ => "",
+        Some('T') => format!("; {STOPPED}"),
+        Some('D') => ": it waits for a disk or another device (state D in /proc)".to_owned(),
+        Some('R') => ": it is busy with something else (state R in /proc)".to_owned(),
+        _ => String::new(),
     };
     format!("it holds its socket, but did not answer for {wait}{why}")
 }
@@ -104,17 +104,20 @@ fn go_on(pids: &[u32]) -> String {
 
 /// The command that ends it and starts it anew, and what is to be said of that.
 fn begin_again(daemon: &Running) -> (String, &'static str) {
-    let group = sys::processes::process(daemon.pid).and_then(|process| process.cgroup);
-    let unit = group.and_then(|group| cgroup::membership(&group).service().map(str::to_owned));
-    let usual = daemon.kind.services().first().copied().unwrap_or_default();
-    let command = match (service::manager(Path::new("/")), unit) {
-        (Manager::Systemd, Some(unit)) => format!("systemctl restart {unit}.service"),
-        (Manager::OpenRc, _) => format!("rc-service {usual} restart"),
-        (Manager::SysV, _) => format!("service {usual} restart"),
-        _ => {
-            let by_hand = ". No service started it: the command ends it, then start it as before";
-            return (format!("kill {}", daemon.pid), by_hand);
-        }
+    let manager = service::manager(Path::new("/"));
+    let name = match manager {
+        Manager::Systemd => own_service::of(daemon.pid).map(|unit| format!("{unit}.service")),
+        _ => daemon
+            .kind
+            .services()
+            .first()
+            .map(|usual| (*usual).to_owned()),
     };
-    (command, "")
+    match name.and_then(|name| manager.restart(&name)) {
+        Some(command) => (command, ""),
+        None => (
+            format!("kill {}", daemon.pid),
+            ". No service started it: the command ends it, then start it as before",
+        ),
+    }
 }

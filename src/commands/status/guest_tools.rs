@@ -1,26 +1,30 @@
 //! A hypervisor's tools in its guest as a second writer: a time daemon steers the clock, and they set
 //! it by the host's. Pure but for the name of a service.
 
+use crate::commands::own_service;
 use crate::commands::sources::gather::Gathered;
-use crate::conf::cgroup;
 use crate::conf::ptp::PtpKind;
 use crate::report::finding::Finding;
 use crate::report::sources::SourceKind;
 use crate::report::sources::State;
 use crate::sys::guest_tools::GuestTool;
 use crate::sys::guest_tools::Tool;
-use crate::sys::processes;
 
-/// What is to be said of them. `host_offered`: it is said already that the host has a clock to follow.
+/// What is to be said of them, who are looked for only where a daemon steers the clock.
+/// `host_offered`: it is said already that the host has a clock to follow.
 #[must_use]
-pub fn findings(tools: &[GuestTool], gathered: &Gathered, host_offered: bool) -> Vec<Finding> {
+pub fn findings(
+    look: impl FnOnce() -> Vec<GuestTool>,
+    gathered: &Gathered,
+    host_offered: bool,
+) -> Vec<Finding> {
     let mut steering = gathered.running.iter();
     let steers = steering.find(|d| d.kind.disciplines() && d.holds_clock == Some(true));
     // Who follows the host's clock agrees with what the host sets.
     let Some(daemon) = steers.filter(|_| !follows_host(gathered)) else {
         return Vec::new();
     };
-    tools
+    look()
         .iter()
         .filter(|tool| tool.tool != Tool::HvUtils || !host_offered)
         .filter_map(|tool| told(tool, daemon.kind.word()))
@@ -78,9 +82,7 @@ fn told(tool: &GuestTool, daemon: &str) -> Option<Finding> {
 
 /// What opens the unit that it was started by.
 fn edit(tool: &GuestTool) -> Option<String> {
-    let group = processes::process(tool.pid?)?.cgroup?;
-    let membership = cgroup::membership(&group);
-    let unit = membership.service()?;
+    let unit = own_service::of(tool.pid?)?;
     Some(format!("systemctl edit --full {unit}.service"))
 }
 
@@ -124,7 +126,7 @@ mod tests {
             tool(Tool::Parallels, "prltoolsd"),
             tool(Tool::HvUtils, ""),
         ];
-        let told = findings(&tools, &gathered(true), false);
+        let told = findings(|| tools.to_vec(), &gathered(true), false);
         let severities: Vec<Severity> = told.iter().map(|f| f.severity).collect();
         let (info, warning) = (Severity::Info, Severity::Warning);
         assert_eq!(severities, [info, warning, info, warning, info], "{told:?}");
@@ -132,9 +134,9 @@ mod tests {
             told.iter()
                 .all(|f| f.text.contains("chronyd") && f.next.is_some())
         );
-        assert!(findings(&tools, &gathered(false), false).is_empty());
+        assert!(findings(|| tools.to_vec(), &gathered(false), false).is_empty());
         // That the host has a clock to give is said once.
-        assert_eq!(findings(&tools, &gathered(true), true).len(), 4);
+        assert_eq!(findings(|| tools.to_vec(), &gathered(true), true).len(), 4);
     }
 
     #[test]
@@ -146,7 +148,7 @@ mod tests {
                 "qemu-ga --block-rpcs=guest-exec,guest-set-time",
             ),
         ];
-        assert!(findings(&tools, &gathered(true), false).is_empty());
+        assert!(findings(|| tools.to_vec(), &gathered(true), false).is_empty());
     }
 
     #[test]
@@ -163,12 +165,12 @@ mod tests {
         ));
         let mut all = gathered(true);
         all.observed.push(seen);
-        assert_eq!(findings(&tools, &all, false).len(), 1);
+        assert_eq!(findings(|| tools.to_vec(), &all, false).len(), 1);
         all.clocks.push(PtpClock {
             device: "/dev/ptp0".to_owned(),
             clock_name: "hyperv".to_owned(),
             links: vec![],
         });
-        assert!(findings(&tools, &all, false).is_empty());
+        assert!(findings(|| tools.to_vec(), &all, false).is_empty());
     }
 }

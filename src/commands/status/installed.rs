@@ -1,6 +1,6 @@
 //! Which time daemons are installed, enabled and running, and which of them cannot live together.
 
-use crate::conf::cgroup;
+use crate::commands::own_service;
 use crate::report::finding::Finding;
 use crate::report::sources::DaemonRow;
 use crate::report::status::InstalledDaemon;
@@ -8,7 +8,6 @@ use crate::sys::daemons::Kind;
 use crate::sys::daemons::Running;
 use crate::sys::files;
 use crate::sys::package;
-use crate::sys::processes;
 use crate::sys::service;
 use crate::sys::service::Manager;
 use crate::sys::service::Service;
@@ -114,8 +113,7 @@ pub fn find(root: &Path, running: Option<&[Running]>) -> Vec<Found> {
 
 /// The service of a process, by its control group.
 fn unit_of(root: &Path, pid: u32) -> Option<Service> {
-    let group = processes::process(pid)?.cgroup?;
-    service::find(root, cgroup::membership(&group).service()?)
+    service::find(root, &own_service::of(pid)?)
 }
 
 /// The rows of the report.
@@ -176,15 +174,10 @@ pub fn image_findings(found: &[Found], root: &Path) -> Vec<Finding> {
     let mut out = Vec::new();
     let enabled = enabled(found);
     let dir = root.display();
-    if let Some(conflict) = conflict(&enabled) {
-        let next = conflict.next.as_deref().map(|next| {
-            next.replace(
-                "systemctl disable --now ",
-                &format!("systemctl --root {dir} disable "),
-            )
-        });
-        out.push(Finding { next, ..conflict });
-    }
+    out.extend(conflict(
+        &enabled,
+        &format!("systemctl --root {dir} disable"),
+    ));
     if enabled.is_empty() {
         let text = "no time daemon is enabled: nothing will keep the clock of this image";
         let next = match to_enable(found) {
@@ -216,7 +209,7 @@ pub fn install_chrony(root: &Path) -> Option<String> {
 pub fn findings(found: &[Found], starts: bool) -> Vec<Finding> {
     let mut out = Vec::new();
     let enabled = enabled(found);
-    out.extend(conflict(&enabled));
+    out.extend(conflict(&enabled, DISABLE));
     let at_work: Vec<&str> = found
         .iter()
         .filter(|f| f.keeps_clock())
@@ -300,8 +293,11 @@ fn enabled(found: &[Found]) -> Vec<(&Found, &Service)> {
         .collect()
 }
 
-/// More than one of them.
-fn conflict(enabled: &[(&Found, &Service)]) -> Option<Finding> {
+/// The command that ends a service and does not start it again.
+const DISABLE: &str = "systemctl disable --now";
+
+/// More than one of them; `disable` is the command for the others.
+fn conflict(enabled: &[(&Found, &Service)], disable: &str) -> Option<Finding> {
     let [(_, first), rest @ ..] = enabled else {
         return None;
     };
@@ -338,7 +334,7 @@ fn conflict(enabled: &[(&Found, &Service)]) -> Option<Finding> {
     let have = if goes == "One" { "has" } else { "have" };
     Some(
         Finding::error(format!("{all} enabled: {effect}. {goes} {have} to go"))
-            .next(format!("systemctl disable --now {}", drop.join(" "))),
+            .next(format!("{disable} {}", drop.join(" "))),
     )
 }
 
@@ -349,7 +345,7 @@ pub fn started_together(root: &Path, running: &[Running]) -> Option<Finding> {
     if !maybe_several(root) {
         return None;
     }
-    conflict(&enabled(&find(root, Some(running))))
+    conflict(&enabled(&find(root, Some(running))), DISABLE)
 }
 
 /// Whether the links by which services are started name more than one time daemon.

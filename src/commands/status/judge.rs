@@ -104,7 +104,6 @@ pub fn judge(
             .filter(|d| d.holds_clock == Some(false) && d.name != probed::NAME)
             .map(|d| d.called(daemons))
             .collect();
-
         let (look, leave) = if lookers.len() > 1 {
             ("look", "leave")
         } else {

@@ -114,8 +114,8 @@ fn live(limit_s: f64, context: &Context) -> StatusReport {
         None,
     ));
     let unused = unused_clock(&gathered);
-    let tools = sys::guest_tools::running().unwrap_or_default();
-    found.extend(guest_tools::findings(&tools, &gathered, unused.is_some()));
+    let tools = || sys::guest_tools::running().unwrap_or_default();
+    found.extend(guest_tools::findings(tools, &gathered, unused.is_some()));
     found.extend(unused);
     let ports = machine::ports(&gathered.running);
     if let Err(error) = &ports {

@@ -3,8 +3,8 @@
 
 use super::apply;
 use crate::commands::Context;
+use crate::commands::own_service;
 use crate::commands::sources::hang;
-use crate::conf::cgroup;
 use crate::engine::correction;
 use crate::engine::correction::Correction;
 use crate::engine::correction::Policy;
@@ -85,17 +85,11 @@ pub fn refuse_rival(no_clock_control: bool) -> Result<(), Failure> {
          measure only, with --no-clock-control"
     );
     Err(Failure::new(ExitStatus::Unavailable, text)
-        .hint(match service_of(&rival) {
+        .hint(match own_service::of(pid) {
             Some(service) => format!("systemctl disable --now {service}"),
             None => format!("kill {pid}"),
         })
         .target(name))
-}
-
-/// The service that a daemon was started by, from its control group.
-fn service_of(rival: &Running) -> Option<String> {
-    let group = sys::processes::process(rival.pid)?.cgroup?;
-    cgroup::membership(&group).service().map(str::to_owned)
 }
 
 /// Its row in the report.
