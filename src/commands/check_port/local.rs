@@ -15,6 +15,7 @@ use super::remote;
 use super::remote::Terms;
 use super::words;
 use crate::commands::host_files::HostFiles;
+use crate::commands::sources::configured;
 use crate::commands::sync::target::Target;
 use crate::conf::chrony;
 use crate::conf::chrony::Settings;
@@ -31,9 +32,9 @@ use crate::report::check_port::ServerState;
 use crate::report::finding::Finding;
 use crate::sys;
 use crate::sys::daemons::Kind;
+use crate::sys::daemons::Running;
 use crate::sys::interfaces::InterfaceAddress;
 use crate::sys::processes;
-use crate::sys::processes::Process;
 use crate::sys::service::Manager;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -87,8 +88,9 @@ pub fn look(
     }
     let passages = filters::passages(&filters, &addresses, client);
     let processes = processes::all();
-    let running = |name: &str| processes.iter().any(|p| p.name == name);
-    let managers = managers::managers(&filters, &running);
+    let runs = |name: &str| processes.iter().any(|p| p.name == name);
+    let managers = managers::managers(&filters, &runs);
+    let running = sys::daemons::running().unwrap_or_default();
     let platform = cloud::classify(&sys::cloud::read(Path::new("/")));
     let pids = listeners.iter().filter_map(|l| l.pid);
     let facts = Facts {
@@ -96,8 +98,8 @@ pub fn look(
             .filter_map(|pid| Some((pid, sys::daemons::of_process(pid)?.kind)))
             .collect(),
         manager: sys::service::manager(Path::new("/")),
-        chrony: chrony_file(&daemons, &processes, client),
-        ntp_conf: named_file(&daemons, &processes, &["ntpd", "ntpsec"], "-c", &NTP_CONF),
+        chrony: file_of(&running, &[Kind::Chronyd]).map(|path| chrony_file(path, client)),
+        ntp_conf: file_of(&running, &[Kind::Ntpd, Kind::Ntpsec]),
         listeners,
         daemons,
         own_answers,
@@ -109,7 +111,6 @@ pub fn look(
     let (server, summary) = judge::judge(&facts, &mut findings);
     about_place(&facts, &mut findings);
     passing::findings(&facts, &passages, &mut findings);
-    let running = sys::daemons::running().unwrap_or_default();
     let read = !filters.rulesets.is_empty();
     let kept_away = cloud_server::finding(platform.cloud, &running, read.then_some(&filters));
     findings.extend(kept_away);
@@ -221,46 +222,23 @@ pub(super) fn ntp(listeners: &[Listener]) -> impl Iterator<Item = &Listener> {
 }
 
 /// The configuration that the running chronyd reads, and what it says of serving.
-fn chrony_file(
-    daemons: &[Daemon],
-    processes: &[Process],
-    client: Option<IpAddr>,
-) -> Option<ChronyFile> {
-    let path = named_file(daemons, processes, &["chronyd"], "-f", &CHRONY_CONF)?;
+fn chrony_file(path: String, client: Option<IpAddr>) -> ChronyFile {
     let loaded = chrony::load(&path, &HostFiles::new(Path::new("/")));
     let settings = Settings::new(&loaded);
-    Some(ChronyFile {
+    ChronyFile {
         readable: loaded.unreadable.is_none(),
         allows: settings.access.iter().any(|rule| rule.allow),
         port: settings.port,
         decision: client.map(|client| clients::decision(&loaded, &settings, client)),
         path,
-    })
+    }
 }
 
-/// Where the daemons' configurations are, unless they are told another place.
-const CHRONY_CONF: [&str; 2] = ["/etc/chrony/chrony.conf", "/etc/chrony.conf"];
-const NTP_CONF: [&str; 2] = ["/etc/ntpsec/ntp.conf", "/etc/ntp.conf"];
-
-/// The configuration of the daemon of such a name that runs here: the one that its option names, or
-/// the first of the usual ones that is there.
-fn named_file(
-    daemons: &[Daemon],
-    processes: &[Process],
-    names: &[&str],
-    option: &str,
-    usual: &[&str],
-) -> Option<String> {
-    let daemon = daemons
-        .iter()
-        .find(|d| names.contains(&d.name.as_str()) && d.in_this_namespace != Some(false))?;
-    let process = processes.iter().find(|p| p.pid == daemon.pid);
-    let named = process.and_then(|p| {
-        let at = p.arguments.iter().position(|a| a == option)?;
-        p.arguments.get(at + 1).cloned()
-    });
-    let there = |path: &&&str| sys::files::exists(Path::new(path));
-    named.or_else(|| usual.iter().find(there).map(|path| (*path).to_owned()))
+/// The configuration of the daemon of such a kind that runs here.
+fn file_of(running: &[Running], kinds: &[Kind]) -> Option<String> {
+    let here = |daemon: &&Running| kinds.contains(&daemon.kind) && !daemon.container;
+    let daemon = running.iter().find(here)?;
+    configured::path(daemon.kind, &daemon.arguments, Path::new("/"))
 }
 
 fn about_place(facts: &Facts, findings: &mut Vec<Finding>) {
