@@ -36,14 +36,17 @@ const AIMLESS: (&str, &str) = (
 /// A configuration that cannot be read, and for people one that the daemon would refuse: for
 /// programs that is in the report.
 pub fn check(options: &Options, json: bool) -> Result<ConfigReport, Failure> {
-    let written = settings::read(options)?;
+    checked(&settings::read(options)?, options, json)
+}
+
+fn checked(written: &Written, options: &Options, json: bool) -> Result<ConfigReport, Failure> {
     if written.loaded.has_errors() {
-        return refused(&written, options, json);
+        return refused(written, options, json);
     }
     let (loading, more, about_keys) = written.loading();
     let mut all = written.loaded.diagnostics.clone();
     all.extend(more);
-    let mut report = report(&written, &all, &about_keys, options);
+    let mut report = report(written, &all, &about_keys, options);
     report.sources = loading.engine.sources.len();
     let found = format!(
         "{}: no errors, {}",
@@ -86,11 +89,8 @@ pub fn check(options: &Options, json: bool) -> Result<ConfigReport, Failure> {
 /// As [`check`].
 pub fn print(options: &Options, json: bool) -> Result<ConfigReport, Failure> {
     let written = settings::read(options)?;
-    if written.loaded.has_errors() {
-        return refused(&written, options, json);
-    }
-    if json {
-        return check(options, true);
+    if json || written.loaded.has_errors() {
+        return checked(&written, options, json);
     }
     let mut report = report(&written, &[], &About::default(), options);
     report.page = format!(

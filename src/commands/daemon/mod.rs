@@ -140,6 +140,7 @@ pub fn run_loaded(
         access,
         from_directories,
         fixed,
+        name: _,
     } = loading;
     config.clock_control &= !options.no_clock_control;
     config.serves = serving.is_some();

@@ -472,8 +472,8 @@ impl Command for Args {
         let Some(address) = self.explain_access else {
             return Err(Failure::usage("no address to explain"));
         };
-        let (options, _, plan) = self.load(0)?;
-        let configuration = settings::read(&options)?.name;
+        let (_, loading, plan) = self.load(0)?;
+        let configuration = loading.name;
         let count = plan.rules.len();
         let mut rules = Rules::new(plan.rules);
         let mut unknown_names = Vec::new();

@@ -64,6 +64,8 @@ const READ_AGAIN: [&str; 13] = [
 /// What the daemon is to do.
 #[derive(Clone, Debug, Default)]
 pub struct Loading {
+    /// The file's name, or what stands for it.
+    pub name: String,
     /// The engine's configuration.
     pub engine: Config,
     /// Files to read and keep.
@@ -178,6 +180,7 @@ impl Written {
         }
         engine.keys = keys;
         let loading = Loading {
+            name: self.name.clone(),
             engine,
             files: files::of_file(&settings),
             access: access::lines(&self.loaded, &settings.access),
