@@ -67,12 +67,12 @@ fn told(page: &VmClock) -> VmClockRow {
         text.push_str(&format!(", within {}", seconds(error)));
     }
     let disruption = page.expected.map(|expected| match expected {
-        Expected::Soon => ("soon", "day"),
-        Expected::Imminent => ("imminent", "hour"),
+        Expected::Soon => ("soon", "a day"),
+        Expected::Imminent => ("imminent", "an hour"),
     });
     if let Some((_, within)) = disruption {
         text.push_str(&format!(
-            "; it expects to move this machine, which disturbs the clock, within about a {within}"
+            "; it expects to move this machine, which disturbs the clock, within about {within}"
         ));
     }
     VmClockRow {
@@ -80,7 +80,7 @@ fn told(page: &VmClock) -> VmClockRow {
         status: Some(status.to_owned()),
         max_error_s,
         disruption: disruption.map(|(word, _)| word.to_owned()),
-        text: text.replace(" a hour", " an hour"),
+        text,
     }
 }
 

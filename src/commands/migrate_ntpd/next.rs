@@ -6,25 +6,25 @@ use crate::commands::sync::quoted;
 
 /// This very command again, for real and with more words.
 pub(super) fn again(more: &str) -> String {
-    let typed = links::arguments();
-    let typed = typed.iter().skip(1).map(|word| word.to_string_lossy());
     let looks = ["--json", "--dry-run", "--check", "--diff", "-q", "--quiet"];
-    let kept = typed.filter(|word| !looks.contains(&word.as_ref()) && *word != more);
-    let mut words = vec!["clockbox".to_owned()];
-    words.extend(kept.map(|word| quoted(&word)));
+    let mut words = typed(|word| !looks.contains(&word) && word != more);
     words.extend(more.split_whitespace().map(str::to_owned));
     words.join(" ")
 }
 
 /// This very command again as it was typed.
 pub(super) fn same() -> String {
+    typed(|_| true).join(" ")
+}
+
+/// The words of this command that are wanted.
+fn typed(wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let typed = links::arguments();
-    let typed = typed.iter().skip(1).map(|word| word.to_string_lossy());
-    let words = typed.map(|word| quoted(&word));
-    let words: Vec<String> = core::iter::once("clockbox".to_owned())
-        .chain(words)
-        .collect();
-    words.join(" ")
+    let words = typed.iter().skip(1).map(|word| word.to_string_lossy());
+    let kept = words.filter(|word| wanted(word)).map(|word| quoted(&word));
+    core::iter::once("clockbox".to_owned())
+        .chain(kept)
+        .collect()
 }
 
 /// `clockbox COMMAND` for this machine or image, with more words.
