@@ -3,6 +3,7 @@
 //! from all that runs here. Everything is stopped and removed at the end.
 
 use std::io::Write;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -126,12 +127,14 @@ impl Net {
             pid.display()
         );
         let conf = self.write(&format!("{name}.conf"), &text);
-        let (program, conf) = (program.to_str().unwrap(), conf.to_str().unwrap());
-        self.start(
-            &name,
-            &[program, "-x", "-d", "-U", "-u", "root", "-f", conf],
-        );
+        self.chronyd_by(&name, &program, &conf);
         Some(())
+    }
+
+    /// This chronyd with that configuration; it leaves the clock alone.
+    pub(crate) fn chronyd_by(&mut self, name: &str, program: &Path, conf: &Path) {
+        let (program, conf) = (program.to_str().unwrap(), conf.to_str().unwrap());
+        self.start(name, &[program, "-x", "-d", "-U", "-u", "root", "-f", conf]);
     }
 
     /// NTPsec's ntpd on that address, following `server`.

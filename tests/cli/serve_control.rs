@@ -244,17 +244,7 @@ fn every_address_is_judged_as_chronyd_judges_it() {
         let text = format!("local\npidfile {}\n{bind}", pid.display());
         let conf = served.net.write("chronyd.conf", &text);
         let program = peer("chrony", "usr/sbin/chronyd").unwrap();
-        let words = [
-            program.to_str().unwrap(),
-            "-x",
-            "-d",
-            "-U",
-            "-u",
-            "root",
-            "-f",
-        ];
-        let words = [&words[..], &[conf.to_str().unwrap()]].concat();
-        served.net.start("chronyd", &words);
+        served.net.chronyd_by("chronyd", &program, &conf);
         let end = Instant::now() + Duration::from_secs(20);
         while !std::path::Path::new(&socket).exists() {
             assert!(Instant::now() < end, "{}", served.net.logs());
@@ -287,16 +277,7 @@ fn beside_a_daemon_its_state_is_told_and_no_longer_once_it_is_gone() {
         pid.display()
     );
     let conf = net.write("beside.conf", &text);
-    let words = [
-        program.to_str().unwrap(),
-        "-x",
-        "-d",
-        "-U",
-        "-u",
-        "root",
-        "-f",
-    ];
-    net.start("beside", &[&words[..], &[conf.to_str().unwrap()]].concat());
+    net.chronyd_by("beside", &program, &conf);
     let program = env!("CARGO_BIN_EXE_clockbox");
     let listen = [
         "serve",

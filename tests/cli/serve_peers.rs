@@ -148,17 +148,7 @@ fn chronyd_reads_the_finer_root_of_the_field_f323() {
             directory.display()
         );
         let conf = net.write(&format!("{name}.conf"), &client);
-        let words = [
-            program.to_str().unwrap(),
-            "-x",
-            "-d",
-            "-U",
-            "-u",
-            "root",
-            "-f",
-            conf.to_str().unwrap(),
-        ];
-        net.start(name, &words);
+        net.chronyd_by(name, &program, &conf);
         let log = directory.join("measurements.log");
         let dispersions = until(&net, 20, || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();

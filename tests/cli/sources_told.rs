@@ -7,6 +7,15 @@ use crate::sources::inside;
 use crate::sources::json;
 use crate::sources::text_of;
 use crate::sources::two_right_and_one_liar;
+use std::path::PathBuf;
+
+/// A network with a server, and NTPsec's ntpd.
+fn beside_a_server() -> Option<(Net, PathBuf)> {
+    let mut net = Net::new()?;
+    let ntpd = crate::net::peer("ntpsec", "usr/sbin/ntpd")?;
+    net.chronyd("10.77.0.10", "")?;
+    Some((net, ntpd))
+}
 
 /// chronyc shows `^?` or `^x`: the sources answer, that is all that is known.
 #[test]
@@ -149,13 +158,9 @@ for i in $(seq 12); do sleep 0.7; $CB sources --json >$DIR/look.$i; done
 /// shows `+` before the good ones all the same.
 #[test]
 fn an_ntpsec_that_wants_more_good_sources_says_how_many() {
-    let Some(mut net) = Net::new() else { return };
-    let Some(ntpd) = crate::net::peer("ntpsec", "usr/sbin/ntpd") else {
+    let Some((net, ntpd)) = beside_a_server() else {
         return;
     };
-    if net.chronyd("10.77.0.10", "").is_none() {
-        return;
-    }
     let script = format!(
         "
 printf 'tos minclock 4 minsane 3\\npool pool.nowhere.invalid iburst\\nserver 10.77.0.10 iburst\\nserver 10.77.0.19 iburst\\nrestrict 127.0.0.1\\ninterface ignore wildcard\\ninterface listen 127.0.0.1\\ninterface listen 10.77.0.15\\n' >/etc/ntp.conf
@@ -224,13 +229,9 @@ daemon; sleep 2; $CB sources --json >$DIR/two
 /// `noquery`, as many ntp.conf have it: the daemon works, and tells nothing.
 #[test]
 fn an_ntpd_that_answers_no_questions_is_told_how_to_permit_them() {
-    let Some(mut net) = Net::new() else { return };
-    let Some(ntpd) = crate::net::peer("ntpsec", "usr/sbin/ntpd") else {
+    let Some((net, ntpd)) = beside_a_server() else {
         return;
     };
-    if net.chronyd("10.77.0.10", "").is_none() {
-        return;
-    }
     let script = format!(
         "
 printf 'server 10.77.0.10 iburst\\nrestrict default ignore\\nrestrict 127.0.0.1 noquery\\ninterface ignore wildcard\\ninterface listen 127.0.0.1\\ninterface listen 10.77.0.15\\n' >/etc/ntp.conf

@@ -192,10 +192,10 @@ mod tests {
             Endpoint::Udp(hung.local_addr().unwrap()),
         ];
         let start = clock::monotonic();
-        let got = first(ways, 0.5);
+        let got = first(ways, 1.5);
         let took = clock::monotonic().seconds_since(start);
         assert!(matches!(got, Err(AskError::Silent)), "{got:?}");
-        assert!((0.45..0.9).contains(&took), "{took}");
+        assert!((1.35..2.7).contains(&took), "{took}");
         // Nothing of ours stays beside the daemon's socket.
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
