@@ -152,10 +152,10 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
                     Err(failure) => context.fail(&failure, "sync"),
                 },
                 Some(sync::AboutConfig::Check) => {
-                    answer(daemon::check::check(&options, json), context)
+                    answer(daemon::check::check(&options, json), "sync", context)
                 }
                 Some(sync::AboutConfig::Print) => {
-                    answer(daemon::check::print(&options, json), context)
+                    answer(daemon::check::print(&options, json), "sync", context)
                 }
             }
         }
@@ -188,16 +188,20 @@ fn run(cli: &Cli, context: &mut Context) -> ExitStatus {
 
 fn execute<C: Command>(command: &C, context: &mut Context) -> ExitStatus {
     let found = command.run(context);
-    answer(found, context)
+    answer(found, C::Report::COMMAND, context)
 }
 
-/// Prints what was found, or why nothing was.
-fn answer<R: Report>(found: Result<R, Failure>, context: &mut Context) -> ExitStatus {
+/// Prints what was found, or why nothing was, in the name of the command that was typed.
+fn answer<R: Report>(
+    found: Result<R, Failure>,
+    command: &str,
+    context: &mut Context,
+) -> ExitStatus {
     match found.and_then(|report| context.emit(&report)) {
         // A closed pipe on output is no fault (DESIGN.md).
         Ok(_) if context.closed => ExitStatus::Done,
         Ok(status) => status,
-        Err(failure) => context.fail(&failure, R::COMMAND),
+        Err(failure) => context.fail(&failure, command),
     }
 }
 

@@ -39,6 +39,8 @@ fn every_error_of_a_configuration_is_shown_at_once_with_a_caret_under_the_octet(
     for action in ["--check-config", "--print-config"] {
         let ran = run(&["sync", "--daemon", action, "--config", &conf]);
         assert_eq!((ran.status, ran.stdout.as_str()), (65, ""));
+        // In the name of what was typed.
+        assert!(ran.stderr.starts_with("clockbox sync: "), "{ran:?}");
         for part in [
             "/c:1:16: error",
             "    server 53.45.6.700\n                   ^^^\n",
